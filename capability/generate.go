@@ -1,0 +1,3 @@
+package capability
+
+//go:generate go run ./internal/protogen
