@@ -1,6 +1,9 @@
 package wasm
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Module is a module taken apart. What Decode leaves in it aliases the bytes
 // that it was given. Instructions stay bytes; a Reader walks them.
@@ -177,4 +180,36 @@ func Exports(module []byte) ([]TypedExport, error) {
 		exports[i] = TypedExport{Name: e.Name, Type: t}
 	}
 	return exports, nil
+}
+
+// AddType returns the index of a function type, and adds it if it is missing.
+func (m *Module) AddType(t FuncType) uint32 {
+	i := slices.IndexFunc(m.Types, t.Equal)
+	if i < 0 {
+		i = len(m.Types)
+		m.Types = append(m.Types, t)
+	}
+	return uint32(i)
+}
+
+// Custom returns the content of the first custom section of that name.
+func (m *Module) Custom(name string) (content []byte, ok bool) {
+	for _, c := range m.Customs {
+		if c.Name == name {
+			return c.Content, true
+		}
+	}
+	return nil, false
+}
+
+// SetCustom replaces the content of the first custom section of that name. If
+// there is none, it becomes the module's last section.
+func (m *Module) SetCustom(name string, content []byte) {
+	for i := range m.Customs {
+		if m.Customs[i].Name == name {
+			m.Customs[i].Content = content
+			return
+		}
+	}
+	m.Customs = append(m.Customs, Custom{Name: name, Content: content, After: sectionOrder[len(sectionOrder)-1]})
 }

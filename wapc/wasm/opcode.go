@@ -62,6 +62,7 @@ const (
 	OpI32RemU            Opcode = 0x70
 	OpI32And             Opcode = 0x71
 	OpI32Or              Opcode = 0x72
+	OpI32Shl             Opcode = 0x74
 	OpI32ShrU            Opcode = 0x76
 	OpI64Add             Opcode = 0x7c
 	OpI64Mul             Opcode = 0x7e
