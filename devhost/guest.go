@@ -98,10 +98,11 @@ func (h *Host) Prepare(ctx context.Context, module []byte, opts *PrepareOptions)
 var ErrThrowawayKeys = errors.New("the module was signed with throwaway keys by waxo dev: sign it with real keys, or pass --allow-dev where that is meant")
 
 func (h *Host) verify(module []byte) (*wascap.Claims, error) {
-	claims, err := wascap.Verify(module, h.opts.Now(), nil)
+	token, err := wascap.Verify(module, h.opts.Now())
 	if err != nil {
 		return nil, err
 	}
+	claims := &token.Claims
 	if claims.HasTag(wascap.DevTag) && !h.opts.Development && !h.opts.AllowDev {
 		return nil, ErrThrowawayKeys
 	}
@@ -116,10 +117,10 @@ func poolOptions(g *Guest, l Limits) *wapc.PoolOptions {
 		CallTimeout:     l.CallTimeout,
 		StartTimeout:    l.CallTimeout,
 		MemoryLimit:     l.Memory,
-		MaxRequest:      l.Body + envelope,
-		MaxResponse:     l.Body + envelope,
-		MaxHostPayload:  l.Body + envelope,
-		MaxHostResponse: l.Body + envelope,
+		MaxRequest:      l.RequestBody + envelope,
+		MaxResponse:     l.ResponseBody + envelope,
+		MaxHostPayload:  l.RequestBody + envelope,
+		MaxHostResponse: l.ResponseBody + envelope,
 	}
 }
 

@@ -60,7 +60,7 @@ type Limits struct {
 	Memory       int64         // bytes for one instance; default 256 MiB
 	CallTimeout  time.Duration // for one call; default 30 s
 	Instances    int           // the most instances; default 16
-	Waiting      int           // the most calls that wait for an instance; default 1,000
+	Waiting      int           // the most calls that wait for an instance; negative: none; default 1,000
 	RequestBody  int           // bytes of a request's body; default 32 MiB
 	ResponseBody int           // bytes of a response's body; default 32 MiB
 	DrainTimeout time.Duration // for calls in hand when a guest is replaced; default CallTimeout
@@ -257,10 +257,14 @@ func (h *Host) Close(ctx context.Context) error {
 
 // LimitsOf takes the limits from a manifest.
 func LimitsOf(m *manifest.Manifest) Limits {
+	waiting := m.Limits.Queue
+	if waiting == 0 {
+		waiting = -1
+	}
 	return Limits{
 		Memory:       m.Limits.Memory,
 		CallTimeout:  m.Limits.CallTimeout,
-		Waiting:      m.Limits.Queue,
+		Waiting:      waiting,
 		RequestBody:  int(m.Limits.RequestBody),
 		ResponseBody: int(m.Limits.ResponseBody),
 	}

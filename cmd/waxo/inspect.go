@@ -80,14 +80,14 @@ func inspect(file string, module []byte, at time.Time) (*inspectResult, error) {
 	for _, i := range imports {
 		r.Imports = append(r.Imports, i.Module+"."+i.Name)
 	}
-	claims, err := wascap.Verify(module, at, nil)
+	token, err := wascap.Verify(module, at)
 	if err == nil {
-		r.Valid, r.Claims = true, describeClaims(claims)
+		r.Valid, r.Claims = true, describeClaims(&token.Claims)
 		return r, nil
 	}
 	r.Problem = err.Error()
 	if token, err := wascap.Extract(module); err == nil {
-		r.Claims = describeClaims(token.Claims)
+		r.Claims = describeClaims(&token.Claims)
 	}
 	return r, nil
 }

@@ -134,9 +134,11 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 	if p.module, err = os.ReadFile(file); err != nil {
 		return nil, err
 	}
-	if p.claims, err = wascap.Verify(p.module, time.Now(), nil); err != nil {
+	token, err := wascap.Verify(p.module, time.Now())
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	p.claims = &token.Claims
 	if p.aliases, err = parseMaps(f.maps); err != nil {
 		return nil, err
 	}

@@ -31,17 +31,17 @@ is on stderr.`,
 		if err != nil {
 			return err
 		}
-		claims, err := wascap.Verify(module, time.Now(), nil)
+		token, err := wascap.Verify(module, time.Now())
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
 		if *format == "json" {
-			return writeJSON(a.out, describeClaims(claims))
+			return writeJSON(a.out, describeClaims(&token.Claims))
 		}
 		if quiet(cmd) {
 			return nil
 		}
-		_, err = fmt.Fprintf(a.out, "%s: the claims hold: %s, signed by %s\n", args[0], claims.Name, claims.Issuer)
+		_, err = fmt.Fprintf(a.out, "%s: the claims hold: %s, signed by %s\n", args[0], token.Claims.Name, token.Claims.Issuer)
 		return err
 	}
 	return cmd

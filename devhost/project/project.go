@@ -139,7 +139,7 @@ func (p *Project) Make(ctx context.Context, b *build.Builder, opts *MakeOptions)
 	ended()
 	made := &Made{Tool: built.Tool, Output: built.Output}
 	ended = phase("seal")
-	if made.Sealed, err = seal.Seal(built.Module, nil); err != nil {
+	if made.Sealed, _, err = seal.Seal(built.Module, nil); err != nil {
 		return nil, err
 	}
 	ended()
@@ -155,7 +155,7 @@ func (p *Project) Make(ctx context.Context, b *build.Builder, opts *MakeOptions)
 }
 
 func (p *Project) sign(sealed []byte, opts *MakeOptions) ([]byte, error) {
-	claims := &wascap.Claims{
+	claims := wascap.Claims{
 		Subject:      opts.Module.PublicKey().String(),
 		Name:         p.manifest.Name,
 		Version:      p.manifest.Version,
