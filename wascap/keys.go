@@ -136,10 +136,10 @@ func KindOf(text string) (Kind, error) {
 // Its methods may be called at the same time, except Wipe.
 type KeyPair struct {
 	public PublicKey
-	// secret is behind a pointer so that printing a struct which holds a
-	// KeyPair in an unexported field, where fmt calls no methods, shows an
-	// address.
-	secret *ed25519.PrivateKey
+	// secret is behind a function because fmt calls no methods on unexported
+	// fields of other structs: there it would print a slice, and with a verb
+	// that does not fit even what a pointer points to. Nil once wiped.
+	secret func() ed25519.PrivateKey
 }
 
 // Generate makes a new key of the kind from the system's randomness.
@@ -168,7 +168,7 @@ func FromSeed(seed []byte) (*KeyPair, error) {
 
 func newKeyPair(kind Kind, secret ed25519.PrivateKey) *KeyPair {
 	public := PublicKey{kind: kind, key: [ed25519.PublicKeySize]byte(secret[ed25519.SeedSize:])}
-	return &KeyPair{public: public, secret: &secret}
+	return &KeyPair{public: public, secret: func() ed25519.PrivateKey { return secret }}
 }
 
 // PublicKey gives the public half. It stays after Wipe.
@@ -181,7 +181,7 @@ func (k *KeyPair) Seed() ([]byte, error) {
 		return nil, ErrWiped
 	}
 	prefix := kinds[k.public.kind].prefix
-	return encodeKey([]byte{seedPrefix | prefix>>5, prefix << 3}, k.secret.Seed()), nil
+	return encodeKey([]byte{seedPrefix | prefix>>5, prefix << 3}, k.secret().Seed()), nil
 }
 
 // Sign signs the message with Ed25519; ErrWiped after Wipe.
@@ -189,14 +189,14 @@ func (k *KeyPair) Sign(message []byte) ([]byte, error) {
 	if k.wiped() {
 		return nil, ErrWiped
 	}
-	return ed25519.Sign(*k.secret, message), nil
+	return ed25519.Sign(k.secret(), message), nil
 }
 
 // Wipe overwrites the secret with zeros. Copies that the Go runtime or a caller
 // of Seed made are out of its reach. It may be called more than once.
 func (k *KeyPair) Wipe() {
 	if !k.wiped() {
-		clear(*k.secret)
+		clear(k.secret())
 		k.secret = nil
 	}
 }
