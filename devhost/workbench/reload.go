@@ -77,9 +77,10 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 		return nil
 	}
 	label := fmt.Sprintf("%d-%s", a.number, made.Short())
+	limits := devhost.LimitsOf(w.opts.Project.Manifest())
 	g, err := w.host.Prepare(ctx, made.Signed, &devhost.PrepareOptions{
 		Build:  label,
-		Limits: devhost.LimitsOf(w.opts.Project.Manifest()),
+		Limits: &limits,
 		Phase:  a.phase,
 	})
 	if err != nil {
