@@ -28,7 +28,8 @@ func Sequence() (uint64, error) {
 	return r.SequenceNo, err
 }
 
-// Random returns a random number that is at least min and less than max.
+// Random returns a random number that is at least min and less than max, which
+// must be greater than min.
 func Random(min, max uint32) (uint32, error) {
 	r, err := call(op+"RequestRandom", pb.GeneratorRequest{Gentype: pb.GeneratorTypeRandom, Min: min, Max: max}, pb.GeneratorResultValueRandomNo)
 	return r.RandomNo, err

@@ -83,13 +83,12 @@ func compareRoutes(a, b route) int {
 // match compares the parts of a path with the segments of a pattern.
 func match(segments []segment, parts []string) (values []pathValue, ok bool) {
 	for i, s := range segments {
-		if s.kind == rest {
-			return append(values, pathValue{s.text, strings.Join(parts[min(i, len(parts)):], "/")}), true
-		}
-		if i >= len(parts) {
+		if i == len(parts) {
 			return nil, false
 		}
 		switch {
+		case s.kind == rest:
+			return append(values, pathValue{s.text, strings.Join(parts[i:], "/")}), true
 		case s.kind == literal && s.text != parts[i], s.kind == single && parts[i] == "":
 			return nil, false
 		case s.kind == single:

@@ -38,8 +38,8 @@ const (
 //	GET /items/{id}
 //
 // or a path alone, for every method. {id} matches one part of the path, and
-// {path...}, at the end, all that is left; Request.PathValue returns what they
-// matched. A path matches as a whole: "/" is the root alone. Where several routes
+// {path...}, at the end, all that is left after the slash; Request.PathValue
+// returns what they matched. A path matches as a whole: "/" is the root alone. Where several routes
 // match, the one whose path is literal for longer is taken.
 //
 // Handle panics where the pattern is malformed or there already, or h is nil.
