@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/payload/corepb"
@@ -32,8 +31,9 @@ type Guest struct {
 
 // PrepareOptions says what Prepare should tell.
 type PrepareOptions struct {
-	Build string                                    // the build's label in replies and logs
-	Phase func(name string, duration time.Duration) // called as each phase ends
+	Build  string                           // the build's label in replies and logs
+	Limits *Limits                          // default: the host's
+	Phase  func(name string) (ended func()) // told of each phase, as it begins and as it ends
 }
 
 // Prepare makes a guest out of a signed module: it verifies the claims,
@@ -47,12 +47,20 @@ func (h *Host) Prepare(ctx context.Context, module []byte, opts *PrepareOptions)
 	if opts == nil {
 		opts = &PrepareOptions{}
 	}
-	phase := stopwatch(opts.Phase)
+	phase := opts.Phase
+	if phase == nil {
+		phase = func(string) func() { return func() {} }
+	}
+	limits := h.opts.Limits
+	if opts.Limits != nil {
+		limits = opts.Limits.Defaults()
+	}
+	ended := phase("verify")
 	claims, err := h.verify(module)
 	if err != nil {
 		return nil, err
 	}
-	phase("verify")
+	ended()
 	g := &Guest{host: h, build: opts.Build, claims: claims, granted: make(map[string]bool), idle: make(chan struct{})}
 	g.refs.Store(1)
 	g.generation = capability.GenerationOf(claims.Capabilities)
@@ -65,51 +73,43 @@ func (h *Host) Prepare(ctx context.Context, module []byte, opts *PrepareOptions)
 			err = errors.Join(err, g.Close(context.Background()))
 		}
 	}()
+	ended = phase("compile")
 	if g.module, err = h.opts.Engine.Compile(ctx, module); err != nil {
 		return nil, err
 	}
-	phase("compile")
-	if g.pool, err = g.module.NewPool(h.poolOptions(g)); err != nil {
+	ended()
+	ended = phase("start")
+	if g.pool, err = g.module.NewPool(poolOptions(g, limits)); err != nil {
 		return nil, err
 	}
 	if err := g.pool.Warm(ctx, 1); err != nil {
 		return nil, fmt.Errorf("starting the guest: %w", err)
 	}
-	phase("start")
+	ended()
+	ended = phase("health")
 	if err := g.Healthy(ctx); err != nil {
 		return nil, err
 	}
-	phase("health")
+	ended()
 	return g, nil
-}
-
-func stopwatch(report func(string, time.Duration)) func(string) {
-	last := time.Now()
-	return func(name string) {
-		now := time.Now()
-		if report != nil {
-			report(name, now.Sub(last))
-		}
-		last = now
-	}
 }
 
 // ErrThrowawayKeys is the error for a module that only development may run.
 var ErrThrowawayKeys = errors.New("the module was signed with throwaway keys by waxo dev: sign it with real keys, or pass --allow-dev where that is meant")
 
 func (h *Host) verify(module []byte) (*wascap.Claims, error) {
-	claims, err := wascap.Verify(module, h.opts.Now(), nil)
+	token, err := wascap.Verify(module, h.opts.Now())
 	if err != nil {
 		return nil, err
 	}
+	claims := &token.Claims
 	if claims.HasTag(wascap.DevTag) && !h.opts.Development && !h.opts.AllowDev {
 		return nil, ErrThrowawayKeys
 	}
 	return claims, nil
 }
 
-func (h *Host) poolOptions(g *Guest) *wapc.PoolOptions {
-	l := h.opts.Limits
+func poolOptions(g *Guest, l Limits) *wapc.PoolOptions {
 	return &wapc.PoolOptions{
 		Host:            guestHost{g},
 		MaxInstances:    l.Instances,
@@ -117,10 +117,10 @@ func (h *Host) poolOptions(g *Guest) *wapc.PoolOptions {
 		CallTimeout:     l.CallTimeout,
 		StartTimeout:    l.CallTimeout,
 		MemoryLimit:     l.Memory,
-		MaxRequest:      l.Body + envelope,
-		MaxResponse:     l.Body + envelope,
-		MaxHostPayload:  l.Body + envelope,
-		MaxHostResponse: l.Body + envelope,
+		MaxRequest:      l.RequestBody + envelope,
+		MaxResponse:     l.ResponseBody + envelope,
+		MaxHostPayload:  l.RequestBody + envelope,
+		MaxHostResponse: l.ResponseBody + envelope,
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/wapc"
 )
 
@@ -59,8 +60,9 @@ type Limits struct {
 	Memory       int64         // bytes for one instance; default 256 MiB
 	CallTimeout  time.Duration // for one call; default 30 s
 	Instances    int           // the most instances; default 16
-	Waiting      int           // the most calls that wait for an instance; default 1,000
-	Body         int           // bytes of a request's or a response's body; default 32 MiB
+	Waiting      int           // the most calls that wait for an instance; negative: none; default 1,000
+	RequestBody  int           // bytes of a request's body; default 32 MiB
+	ResponseBody int           // bytes of a response's body; default 32 MiB
 	DrainTimeout time.Duration // for calls in hand when a guest is replaced; default CallTimeout
 }
 
@@ -73,7 +75,8 @@ func (l Limits) Defaults() Limits {
 	}
 	set(&l.Instances, 16)
 	set(&l.Waiting, 1000)
-	set(&l.Body, 32<<20)
+	set(&l.RequestBody, 32<<20)
+	set(&l.ResponseBody, 32<<20)
 	if l.Memory == 0 {
 		l.Memory = 256 << 20
 	}
@@ -165,6 +168,10 @@ type Failure struct {
 // failed, until the next Activate.
 func (h *Host) SetFailure(f Failure) { h.failed.Store(&f) }
 
+// ClearFailure takes SetFailure back: the source is again that of the build
+// that serves.
+func (h *Host) ClearFailure() { h.failed.Store(nil) }
+
 // label is what a reply says of the build that gave it.
 func (h *Host) label(g *Guest) string {
 	if !h.opts.Development {
@@ -246,4 +253,19 @@ func (h *Host) Close(ctx context.Context) error {
 		err = errors.Join(err, errors.New("builds before the last are still ending"))
 	}
 	return err
+}
+
+// LimitsOf takes the limits from a manifest.
+func LimitsOf(m *manifest.Manifest) Limits {
+	waiting := m.Limits.Queue
+	if waiting == 0 {
+		waiting = -1
+	}
+	return Limits{
+		Memory:       m.Limits.Memory,
+		CallTimeout:  m.Limits.CallTimeout,
+		Waiting:      waiting,
+		RequestBody:  int(m.Limits.RequestBody),
+		ResponseBody: int(m.Limits.ResponseBody),
+	}
 }

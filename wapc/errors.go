@@ -57,21 +57,25 @@ type ExportError struct{ Problems []string }
 func (e *ExportError) Error() string { return "wapc: exports: " + strings.Join(e.Problems, "; ") }
 
 // StartError says that an instance could not be started. Err is a *TrapError,
-// a *DeadlineError, a *MemoryError, a *HostError or an error of the engine.
+// a *DeadlineError, a *MemoryError or a *HostError.
 type StartError struct{ Err error }
 
-func (e *StartError) Error() string { return "wapc: start an instance: " + e.Err.Error() }
+func (e *StartError) Error() string { return e.Err.Error() + " (while an instance was started)" }
 
 // Unwrap returns the reason.
 func (e *StartError) Unwrap() error { return e.Err }
 
 // GuestError is an error that the guest reported in the way of the protocol.
 // The instance goes on serving.
+//
+// It does not unwrap to HostErr: that may be of any kind, a *DeadlineError of
+// another guest too, and must not be taken for the kind of this error.
 type GuestError struct {
 	Operation string
 	Message   string // the guest's text, made valid UTF-8; empty if it gave none
 	// HostErr is the error of the last failed host call of the invocation, if
-	// the guest's message contains its text: the guest passed it on.
+	// the guest's message contains its text: the guest passed it on. It is the
+	// very error that the Host returned.
 	HostErr error
 }
 
@@ -82,9 +86,6 @@ func (e *GuestError) Error() string {
 	return fmt.Sprintf("wapc: %s: the guest failed: %s", e.Operation, e.Message)
 }
 
-// Unwrap returns HostErr.
-func (e *GuestError) Unwrap() error { return e.HostErr }
-
 // TrapError says that the guest crashed or broke the call protocol. The
 // instance is gone.
 type TrapError struct {
@@ -92,7 +93,8 @@ type TrapError struct {
 	Reason    string   // "unreachable", "out of bounds memory access", ...
 	Stack     []string // the guest's functions, innermost first; may be empty
 	Log       []string // its last lines in this invocation, oldest first
-	// HostErr is the error of the invocation's last host call, if that failed.
+	// HostErr is the error of the invocation's last host call, if that failed. As
+	// with GuestError, the error does not unwrap to it.
 	HostErr error
 }
 
@@ -103,9 +105,6 @@ func (e *TrapError) Error() string {
 	}
 	return fmt.Sprintf("wapc: %s: the guest trapped: %s%s", e.Operation, e.Reason, at)
 }
-
-// Unwrap returns HostErr.
-func (e *TrapError) Unwrap() error { return e.HostErr }
 
 // DeadlineError says that the guest did not end within PoolOptions.CallTimeout
 // or StartTimeout. It matches context.DeadlineExceeded. The instance is gone.
@@ -164,10 +163,4 @@ type HostError struct {
 
 func (e *HostError) Error() string {
 	return fmt.Sprintf("wapc: %s: the host panicked: %v", e.Operation, e.Value)
-}
-
-// Unwrap returns Value if that is an error.
-func (e *HostError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
 }

@@ -13,7 +13,13 @@ package manifest
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -46,6 +52,9 @@ const (
 	DefaultRequestBody  = 32 << 20
 	DefaultResponseBody = 32 << 20
 )
+
+// maxSize bounds what Load reads.
+const maxSize = 1 << 20
 
 // ErrNotFound is what Find's error matches where no folder holds a manifest.
 var ErrNotFound = errors.New("no " + FileName)
@@ -85,7 +94,8 @@ type Bind struct {
 	URL        string            // for ProviderURL; may hold ${VAR}, see Expand
 	Config     map[string]string // for the provider; values may hold ${VAR}
 
-	at source
+	at  *reader // where it stands, for Expand; nil if it was not parsed
+	key string
 }
 
 // Limits bound what one guest may use.
@@ -109,67 +119,77 @@ type Error struct {
 	Message string // what is wrong, and what to do
 }
 
-// source is where a value stands.
-type source struct {
-	file string
-	key  string
-	pos  position
-}
-
 // position is a line and a column, both counted from 1.
 type position struct{ line, column int }
+
+// Error returns "file:line:column: message", or "variable: message".
+func (e *Error) Error() string {
+	if e.File == "" {
+		return e.Key + ": " + e.Message
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
+}
 
 // Find returns the path of the manifest of the project that dir belongs to:
 // the nearest waxo.toml in dir and the folders above. Its error matches
 // ErrNotFound where there is none.
-func Find(dir string) (path string, err error) { return "", ErrNotFound }
+func Find(dir string) (path string, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("manifest: %w", err)
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		path := filepath.Join(at, FileName)
+		info, err := os.Stat(path)
+		switch {
+		case err == nil && !info.IsDir():
+			return path, nil
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("manifest: %w", err)
+		case at == filepath.Dir(at):
+			return "", fmt.Errorf("%w in %s or any folder above: change into a project, or make one with waxo new", ErrNotFound, dir)
+		}
+	}
+}
 
-// Load reads the manifest at path. Its error holds an *Error for each mistake.
-func Load(path string) (*Manifest, error) { return nil, ErrNotFound }
-
-// Parse reads a manifest from data; filename is for messages, and for Path. Its
-// error joins (errors.Join) an *Error for each mistake.
-func Parse(data []byte, filename string) (*Manifest, error) { return nil, ErrNotFound }
-
-// ApplyEnv overrides what the environment names: WAXO_VERSION, WAXO_DEV_PORT,
-// WAXO_LIMITS_MEMORY, WAXO_LIMITS_CALL_TIMEOUT, WAXO_LIMITS_QUEUE,
-// WAXO_LIMITS_REQUEST_BODY, WAXO_LIMITS_RESPONSE_BODY. lookup is os.LookupEnv,
-// or like it. Its error joins an *Error for each mistake, and the manifest is
-// then as it was.
-func (m *Manifest) ApplyEnv(lookup func(name string) (string, bool)) error { return nil }
-
-// Expand returns the binding with each ${VAR} in its URL and its Config replaced
-// by what lookup says; $$ stands for a single dollar sign. Its error joins an
-// *Error for each variable that is missing. The result may hold secrets: it is
-// for the provider alone.
-func (b Bind) Expand(lookup func(name string) (string, bool)) (Bind, error) { return b, nil }
+// Load reads the manifest at path. Its error holds an *Error for each mistake, or
+// matches that of the file system.
+func Load(path string) (*Manifest, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	if len(data) > maxSize {
+		return nil, &Error{File: path, Line: 1, Column: 1, Message: "this is larger than 1 MiB, too large for a manifest"}
+	}
+	return Parse(data, path)
+}
 
 // Sources says which files count as source, as patterns relative to the
 // manifest: those of [build] watch and the manifest itself, but not what the
-// build leaves. They are the Include and Exclude of the watcher.
-func (m *Manifest) Sources() (include, exclude []string) { return nil, nil }
-
-// Difference says what differs between two manifests of a project, and so what
-// is to be done.
-type Difference struct {
-	Added   []string // capabilities that only the newer one has
-	Removed []string // capabilities that only the older one has
-
-	Rebuild  bool // the module must be built again
-	Resign   bool // the claims differ: sign it again
-	Rebind   bool // bindings differ: bind the providers again
-	Relimit  bool // limits differ: make the instances again
-	Relisten bool // the port differs: close the listener, open another
-	Rewatch  bool // the source patterns differ
+// build leaves. They are the Include and Exclude of the watcher. Where the
+// manifest names no patterns, every file counts, as any may be embedded; only
+// the tests of a Go guest do not.
+func (m *Manifest) Sources() (include, exclude []string) {
+	include = []string{"**"}
+	switch {
+	case len(m.Build.Watch) > 0:
+		include = append(slices.Clone(m.Build.Watch), FileName)
+	case m.Language == LanguageGo:
+		exclude = append(exclude, "**/*_test.go")
+	}
+	if m.Build.Output != "" {
+		exclude = append(exclude, literal(m.Build.Output))
+	}
+	return include, exclude
 }
 
-// Any says whether there is a difference at all.
-func (d Difference) Any() bool {
-	return d.Rebuild || d.Resign || d.Rebind || d.Relimit || d.Relisten || d.Rewatch
+// literal makes a pattern that matches one path alone.
+func literal(path string) string {
+	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `{`, `\{`).Replace(path)
 }
-
-// Diff compares two manifests. A nil older one differs in everything.
-func Diff(older, newer *Manifest) Difference { return Difference{} }
-
-// Error returns "file:line:column: message".
-func (e *Error) Error() string { return e.Message }
