@@ -92,7 +92,9 @@ var rules = []rule{
 
 	// What stands on top.
 	{packages: "templates", imports: []string{"guest/go"}},
-	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{wazero + "/..."}, command: true},
+	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
+		wazero + "/...", "wapc", "capability/payload/...",
+	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "emulators/...", "templates",
