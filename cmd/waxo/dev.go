@@ -95,7 +95,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	c := &connections{
 		log: log, lookup: a.lookup,
 		state: func() (string, error) { return p.State("state") },
-		http:  &httpserver.Options{Logger: log, AccessLog: requests(show)},
+		http:  &httpserver.Options{AccessLog: requests(show)},
 	}
 	defer func() { err = errors.Join(err, c.close(context.WithoutCancel(ctx))) }()
 	w, err := workbench.New(&workbench.Options{
@@ -138,10 +138,15 @@ func (a *app) devProject(cmd *cobra.Command, f *devFlags, name string, show *con
 	return a.openProject(name, opts)
 }
 
-// requests shows each request that was answered.
+// requests shows each request that was answered, and why one failed.
 func requests(show *console.Console) func(httpserver.Access) {
 	return func(r httpserver.Access) {
-		show.Event(workbench.Event{Kind: workbench.KindRequest, Message: r.Method + " " + r.Path, Status: r.Status, Took: r.Duration})
+		e := workbench.Event{Kind: workbench.KindRequest, Message: r.Method + " " + r.Path, Status: r.Status, Took: r.Duration}
+		if r.Err != nil {
+			e.Message += "  " + r.Err.Error()
+			e.Detail = r.Err.Detail
+		}
+		show.Event(e)
 	}
 }
 
