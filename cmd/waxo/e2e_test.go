@@ -17,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/devhost/workbench"
+	"github.com/waxosuit/waxo/testscripts/guests"
+	"github.com/waxosuit/waxo/wascap"
 )
 
 // patience is how long a test waits for what must come.
@@ -289,4 +292,32 @@ func serve(t *testing.T, dir, module string, args ...string) *process {
 		}
 	}
 	return p
+}
+
+func TestOriginalSDKCountsHere(t *testing.T) {
+	account, err := wascap.Generate(wascap.Account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := wascap.Generate(wascap.Module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := wascap.Claims{
+		Subject: key.PublicKey().String(), Name: "original", Tags: []string{wascap.DevTag},
+		Capabilities: []string{capability.HTTPServer, capability.KeyValue},
+	}
+	signed, err := wascap.Sign(guests.WaxosuitRust(t), claims, account, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := filepath.Join(t.TempDir(), "original.wasm")
+	if err := os.WriteFile(module, signed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := serve(t, t.TempDir(), module, "--allow-dev")
+	p.expect("GET", "/", `{"count":0}`)
+	p.expect("POST", "/", `{"count":1}`)
+	p.expect("POST", "/", `{"count":2}`)
+	p.expect("GET", "/", `{"count":2}`)
 }

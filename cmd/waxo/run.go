@@ -17,6 +17,7 @@ import (
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
+	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/wapc"
@@ -219,7 +220,7 @@ func (a *app) specs(f *runFlags, p *plan) error {
 		}
 	}
 	if !p.claims.HasTag(wascap.DevTag) {
-		redis.URL = "redis://127.0.0.1:6379/0"
+		redis.URL = keyvalue.DefaultURL
 		add(redis)
 	}
 	return nil
