@@ -67,7 +67,12 @@ func TestDeadline(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := &script{}
+		begin := time.Now()
 		_, err = p.Call(t.Context(), "op", s.do(consoleLog, s.text("still here")...).do(spin).bytes())
+		// The start has a longer time than the call: its timer must not serve both.
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
 		e := as[*wapc.DeadlineError](t, err)
 		if e.Timeout != short || !slices.Equal(e.Log, []string{"still here"}) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %+v", e)
@@ -125,8 +130,6 @@ func TestCallerGoesAway(t *testing.T) {
 	p := pool(t, "puppet8", nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &script{}
-	h := &host{log: func(string) { cancel() }}
-	_ = h
 	time.AfterFunc(short, cancel)
 	_, err := p.Call(ctx, "op", s.do(spin).bytes())
 	if !errors.Is(err, context.Canceled) {

@@ -88,8 +88,6 @@ func TestHostCallPayloadIsTheHosts(t *testing.T) {
 		return nil, nil
 	}}
 	s := called("", "n", "op", "abc")
-	payload := s.text("abc") // the place is of no interest, only that it stays
-	_ = payload
 	out, err := run(t, &wapc.PoolOptions{Host: h}, s.do(response, dataAt+3, 3).do(fill, dataAt, 0, 16).do(end, 1))
 	if err != nil || string(out) != "abc" {
 		t.Fatalf("the guest's copy became %q, %v", out, err)
