@@ -265,11 +265,13 @@ func TestProtocolViolations(t *testing.T) {
 		"payload outside": {build(func(s *script) {
 			s.do(hostCall, 0, 0, 0, 0, 0, 0, pageEnd-1, 2)
 		}), "__host_call was given 2 bytes"},
-		"operation no UTF-8":  {called("", "n", "\xff\xfe", ""), "an operation that is not UTF-8"},
-		"namespace no UTF-8":  {called("", "\xff", "o", ""), "a namespace that is not UTF-8"},
-		"binding no UTF-8":    {called("\xff", "n", "o", ""), "a binding that is not UTF-8"},
-		"operation too long":  {called("", "n", long, ""), "an operation of 2000 bytes"},
-		"binding far outside": {build(func(s *script) { s.do(hostCall, append(append([]uint32{maxUint32, 2}, text(s, "n")...), 0, 0, 0, 0)...) }), "outside of its memory"},
+		"operation no UTF-8": {called("", "n", "\xff\xfe", ""), "an operation that is not UTF-8"},
+		"namespace no UTF-8": {called("", "\xff", "o", ""), "a namespace that is not UTF-8"},
+		"binding no UTF-8":   {called("\xff", "n", "o", ""), "a binding that is not UTF-8"},
+		"operation too long": {called("", "n", long, ""), "an operation of 2000 bytes"},
+		"binding far outside": {build(func(s *script) {
+			s.do(hostCall, append(append([]uint32{maxUint32, 2}, text(s, "n")...), 0, 0, 0, 0)...)
+		}), "outside of its memory"},
 	}
 	ok.call = func(context.Context, wapc.HostCall) ([]byte, error) { return []byte("long answer"), nil }
 	e := engine(t, nil)
