@@ -3,8 +3,10 @@ package httpserver
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/waxosuit/waxo/capability"
@@ -51,10 +53,11 @@ func TestBindRefusesConfiguration(t *testing.T) {
 
 func TestBindFailures(t *testing.T) {
 	t.Parallel()
-	for want, cause := range map[capability.Code]error{
-		capability.CodeUnavailable: errors.New("no network"),
-		capability.CodeCanceled:    context.Canceled,
-		capability.CodeDeadline:    context.DeadlineExceeded,
+	for cause, want := range map[error]capability.Code{
+		errors.New("no network"): capability.CodeUnavailable,
+		syscall.EACCES:           capability.CodeUnavailable,
+		context.Canceled:         capability.CodeCanceled,
+		context.DeadlineExceeded: capability.CodeDeadline,
 	} {
 		listen := func(context.Context, string, string) (net.Listener, error) { return nil, cause }
 		p := New(&Options{Listen: listen})
@@ -64,6 +67,31 @@ func TestBindFailures(t *testing.T) {
 				t.Errorf("got %v, want %s", err, want)
 			}
 		}
+	}
+}
+
+// A listener that fails while it is bound leaves a line in the log.
+func TestListenerFails(t *testing.T) {
+	t.Parallel()
+	var log logLines
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := New(&Options{
+		Logger: slog.New(slog.NewJSONHandler(&log, nil)),
+		Listen: func(context.Context, string, string) (net.Listener, error) { return listener, nil },
+	})
+	if err := p.Bind(t.Context(), capability.Binding{BindingID: bindingID}, never(t)); err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+	<-p.servers[bindingID].served
+	if lines := log.take(t); len(lines) != 1 || lines[0]["level"] != "ERROR" {
+		t.Errorf("log: %v", lines)
+	}
+	if err := p.Close(t.Context()); err == nil {
+		t.Error("Close does not tell that the listener was closed already")
 	}
 }
 

@@ -220,6 +220,23 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+// A body that Wrap has changed in length must not reach the guest cut off.
+func TestWrapThatChangesTheBody(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"12", "1234"} {
+		wrap := func(guest http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.Body = io.NopCloser(strings.NewReader(body))
+				guest.ServeHTTP(w, r)
+			})
+		}
+		s := open(t, never(t), Options{Wrap: wrap}, false)
+		if answer := s.raw(t, "POST / HTTP/1.1\nHost: h\nContent-Length: 3\n\nabc"); !strings.HasPrefix(answer, "HTTP/1.1 400 ") {
+			t.Errorf("got %q", answer)
+		}
+	}
+}
+
 func isTimeout(err error) bool {
 	var n net.Error
 	return errors.As(err, &n) && n.Timeout()
