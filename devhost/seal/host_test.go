@@ -23,11 +23,29 @@ type host struct {
 	operation, message, response, failed []byte
 }
 
+// compiled keeps what was compiled: several tests run the same guests.
+var compiled wazero.CompilationCache
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "seal")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		if compiled, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
+			panic(err)
+		}
+		defer compiled.Close(context.Background())
+		return m.Run()
+	}())
+}
+
 // runtime returns an engine with the host's module in it.
 func (h *host) runtime(t testing.TB) wazero.Runtime {
 	t.Helper()
 	ctx := t.Context()
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features))
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features).WithCompilationCache(compiled))
 	t.Cleanup(func() { r.Close(context.Background()) })
 	read := func(m api.Module, at, n uint32) []byte {
 		view, ok := m.Memory().Read(at, n)
