@@ -68,8 +68,8 @@ func kindOfPrefix(prefix byte) (Kind, bool) {
 
 const (
 	seedPrefix  = byte(nkeys.PrefixByteSeed)
-	publicChars = 56      // prefix byte, 32 bytes, CRC: 35 bytes in base32
-	seedChars   = 58      // two prefix bytes, 32 bytes, CRC: 36 bytes in base32
+	publicChars = 56 // prefix byte, 32 bytes, CRC: 35 bytes in base32
+	seedChars   = 58 // two prefix bytes, 32 bytes, CRC: 36 bytes in base32
 )
 
 var keyEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
