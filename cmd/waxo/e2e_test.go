@@ -317,7 +317,7 @@ func TestOriginalSDKCountsHere(t *testing.T) {
 	}
 	p := serve(t, t.TempDir(), module, "--allow-dev")
 	p.expect("GET", "/", `{"count":0}`)
-	p.expect("POST", "/", `{"count":1}`)
-	p.expect("POST", "/", `{"count":2}`)
+	p.expect("POST", "/", `{"counter":1}`)
+	p.expect("POST", "/", `{"counter":2}`)
 	p.expect("GET", "/", `{"count":2}`)
 }
