@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -129,15 +130,14 @@ func (w *Workbench) Pending() string {
 	if g := w.host.Current(); g != nil {
 		busy = g.Stats().Busy
 	}
-	switch {
-	case w.building.Load() && busy > 0:
-		return fmt.Sprintf("a build and %d calls", busy)
-	case w.building.Load():
-		return "a build"
-	case busy > 0:
-		return fmt.Sprintf("%d calls", busy)
+	var left []string
+	if w.building.Load() {
+		left = append(left, "a build")
 	}
-	return ""
+	if busy > 0 {
+		left = append(left, fmt.Sprintf("%d call(s)", busy))
+	}
+	return strings.Join(left, " and ")
 }
 
 // Run binds the providers, builds, serves and watches until ctx ends. Its error
