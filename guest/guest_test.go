@@ -157,7 +157,7 @@ func testBodies(t *testing.T, g *guesttest.Guest) {
 
 func testMemory(t *testing.T, g *guesttest.Guest) {
 	req := &httppb.Request{Method: "POST", Path: "/echo", Body: make([]byte, 4<<10), Header: map[string]string{"Accept": "*/*", "User-Agent": "test"}}
-	for range 5_000 {
+	for range 20_000 { // until the heap has the size at which it stays
 		if _, err := do(t, g, req); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@
 package guesttest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -69,11 +70,12 @@ func Run(t testing.TB, path string, host HostCall) *Guest {
 	if err := g.export(ctx, runtime); err != nil {
 		t.Fatal(err)
 	}
-	config := wazero.NewModuleConfig().WithStartFunctions("_initialize").WithStderr(os.Stderr).
+	var stderr bytes.Buffer
+	config := wazero.NewModuleConfig().WithStartFunctions("_initialize").WithStderr(&stderr).
 		WithSysNanotime().WithSysWalltime()
 	g.module, err = runtime.InstantiateWithConfig(ctx, code, config)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\n%s", err, &stderr)
 	}
 	if g.call = g.module.ExportedFunction("__guest_call"); g.call == nil {
 		t.Fatal("the module does not export __guest_call")
