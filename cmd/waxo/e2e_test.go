@@ -326,7 +326,7 @@ func TestOriginalSDKCountsHere(t *testing.T) {
 func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	p := dev(t, dir, "hello")
-	edit(t, filepath.Join(dir, "hello", "main.go"), `return answer(count), nil`, "for {\n}")
+	edit(t, filepath.Join(dir, "hello", "main.go"), "return answer(count), nil", "for count != \"\" {\n\t}\n\treturn answer(count), nil")
 	p.wait(workbench.KindServing)
 	sent := make(chan struct{})
 	request, err := http.NewRequest("GET", p.url, nil)
