@@ -44,7 +44,8 @@ type Options struct {
 	// stand. Default: nothing is called.
 	Bound func(guest string, binds []devhost.Bind)
 
-	// Events is told what happens, one event at a time. Required.
+	// Events is told what happens. It may be called from several goroutines.
+	// Required.
 	Events func(Event)
 
 	// Console gets each line that the guest prints. Default: dropped.
