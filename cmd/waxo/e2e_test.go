@@ -280,8 +280,8 @@ func serve(t *testing.T, dir, module string, args ...string) *process {
 	deadline := time.Now().Add(patience)
 	for p.url == "" {
 		for line := range strings.Lines(p.all.String()) {
-			var record struct{ URL string }
-			if json.Unmarshal([]byte(line), &record) == nil && record.URL != "" {
+			var record struct{ Msg, URL string }
+			if json.Unmarshal([]byte(line), &record) == nil && record.Msg == "serving" {
 				p.url = record.URL
 			}
 		}
