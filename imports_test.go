@@ -61,7 +61,7 @@ var rules = []rule{
 	}, command: true},
 	{packages: "capability/payload/wire"},
 	{packages: "capability/payload/...", imports: []string{"capability/payload/wire"}, tests: []string{
-		"github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
+		"capability/payload/...", "github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}},
 
 	// The providers: clients of something outside, and of no other provider.
@@ -73,7 +73,11 @@ var rules = []rule{
 
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
-	{packages: "guest/go/...", imports: []string{"guest/go/..."}},
+	{packages: "guest/go/...", imports: []string{"guest/go/..."}, tests: []string{"capability", "capability/payload/httppb"}},
+	{packages: "guest", imports: []string{"guest/go"}, tests: []string{
+		"capability", "capability/payload/...", "capability/keyvalue", "emulators/redis", "guest/go/...", "guest/guesttest",
+	}},
+	{packages: "guest/guesttest", imports: []string{wazero + "/..."}},
 
 	// The emulators are leaves: servers that know no host.
 	{packages: "emulators/redis", imports: []string{miniredis + "/..."}, tests: []string{goRedis + "/..."}},
@@ -91,7 +95,9 @@ var rules = []rule{
 	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
 
 	// What stands on top.
-	{packages: "templates", imports: []string{"guest/go"}},
+	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/httppb", "guest/go/...", "guest/guesttest"}},
+	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
+	{packages: "templates/http", imports: []string{"guest/go/..."}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
@@ -108,7 +114,7 @@ var homes = []struct {
 	doors   []string
 }{
 	{cobra, []string{"cmd/waxo"}},
-	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal"}},
+	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "guest/guesttest"}},
 	{nkeys, []string{"wascap"}},
 	{fsnotify, []string{"devhost/watch"}},
 	{miniredis, []string{"emulators/redis"}},

@@ -187,11 +187,11 @@ func (r *Response) encode(b []byte) []byte {
 		b = make([]byte, 0, size)
 	}
 	b = wire.AppendVarint(append(b, responseStatus<<3|byte(wire.Varint)), uint64(status))
-	for _, f := range r.Header.fields {
-		n := 2 + wire.SizeLen(len(f.name)) + wire.SizeLen(len(f.value))
+	for name, value := range r.Header.joined() {
+		n := 2 + wire.SizeLen(len(name)) + wire.SizeLen(len(value))
 		b = wire.AppendVarint(append(b, responseHeader<<3|byte(wire.Bytes)), uint64(n))
-		b = wire.AppendString(append(b, 1<<3|byte(wire.Bytes)), f.name)
-		b = wire.AppendString(append(b, 2<<3|byte(wire.Bytes)), f.value)
+		b = wire.AppendString(append(b, 1<<3|byte(wire.Bytes)), name)
+		b = wire.AppendString(append(b, 2<<3|byte(wire.Bytes)), value)
 	}
 	if len(r.Body) == 0 {
 		return b
