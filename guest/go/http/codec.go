@@ -97,15 +97,15 @@ type decoder struct {
 
 // newDecoder looks where the strings end: the body, which may be large, comes
 // last, as protobuf encoders have it.
-func newDecoder(b []byte) (*decoder, error) {
+func newDecoder(b []byte) (d decoder, err error) {
 	end, headers := 0, 0
 	for rest := b; len(rest) > 0; {
 		number, t, after, err := wire.ReadTag(rest)
 		if err != nil {
-			return nil, err
+			return d, err
 		}
 		if rest, err = wire.Skip(after, number, t); err != nil {
-			return nil, err
+			return d, err
 		}
 		if number == requestHeader {
 			headers++
@@ -114,7 +114,7 @@ func newDecoder(b []byte) (*decoder, error) {
 			end = len(b) - len(rest)
 		}
 	}
-	return &decoder{copied: string(b[:end]), fields: make([]field, 0, headers)}, nil
+	return decoder{copied: string(b[:end]), fields: make([]field, 0, headers)}, nil
 }
 
 // text returns the string that value holds, which ends at an offset of the message.
