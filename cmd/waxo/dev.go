@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -110,6 +111,8 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		return err
 	}
 	a.onAbort(w.Pending)
+	m := p.Manifest()
+	show.Event(workbench.Event{Kind: workbench.KindNotice, Message: fmt.Sprintf("%s %s may touch %s", m.Name, m.Version, list(m.Capabilities))})
 	a.keys(ctx, cancel, w, show)
 	return w.Run(ctx)
 }
@@ -136,6 +139,14 @@ func (a *app) devProject(cmd *cobra.Command, f *devFlags, name string, show *con
 		return nil, err
 	}
 	return a.openProject(name, opts)
+}
+
+// list names capabilities for people.
+func list(capabilities []string) string {
+	if len(capabilities) == 0 {
+		return "nothing: there are no capabilities in " + manifest.FileName
+	}
+	return strings.Join(capabilities, ", ")
 }
 
 // requests shows each request that was answered, and why one failed.

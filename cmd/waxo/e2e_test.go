@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -8,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -317,7 +320,32 @@ func TestOriginalSDKCountsHere(t *testing.T) {
 	}
 	p := serve(t, t.TempDir(), module, "--allow-dev")
 	p.expect("GET", "/", `{"count":0}`)
-	p.expect("POST", "/", `{"count":1}`)
-	p.expect("POST", "/", `{"count":2}`)
+	p.expect("POST", "/", `{"counter":1}`)
+	p.expect("POST", "/", `{"counter":2}`)
 	p.expect("GET", "/", `{"count":2}`)
+}
+
+func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	p := dev(t, dir, "hello")
+	edit(t, filepath.Join(dir, "hello", "main.go"), "return answer(count), nil", "for count != \"\" {\n\t}\n\treturn answer(count), nil")
+	p.wait(workbench.KindServing)
+	sent := make(chan struct{})
+	request, err := http.NewRequest("GET", p.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }}
+	go http.DefaultClient.Do(request.WithContext(httptrace.WithClientTrace(t.Context(), trace))) // it is never answered
+	<-sent
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(workbench.KindStopping)
+	if status := p.stop(os.Interrupt); status != exitInterrupted {
+		t.Errorf("the status is %d", status)
+	}
+	if said := p.all.String(); !strings.Contains(said, "left unfinished: 1 call") {
+		t.Errorf("what was left is not named: %s", said)
+	}
 }

@@ -111,7 +111,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 
 func inHand(h *devhost.Host) string {
 	if g := h.Current(); g != nil && g.Stats().Busy > 0 {
-		return fmt.Sprintf("%d calls", g.Stats().Busy)
+		return fmt.Sprintf("%d call(s)", g.Stats().Busy)
 	}
 	return ""
 }
