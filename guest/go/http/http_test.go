@@ -189,6 +189,7 @@ func TestMiddleware(t *testing.T) {
 }
 
 func TestHandleRefuses(t *testing.T) {
+	handler = func(*http.Request) (*http.Response, error) { return http.NotFound(), nil }
 	waxotest.New(t).Do("GET", "/", "")
 	for want, f := range map[string]func(){
 		"the handler is nil":          func() { http.Handle(nil) },
