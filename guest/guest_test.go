@@ -14,14 +14,14 @@ import (
 )
 
 // probe runs testdata/probe against an in-memory host.
-func probe(t *testing.T) (*guesttest.Guest, *waxotest.Host) {
+func probe(t testing.TB) (*guesttest.Guest, *waxotest.Host) {
 	t.Helper()
 	h := waxotest.New(t)
 	h.Grant("wascap:http_server", "wascap:keyvalue", "wascap:logging", "wascap:extras", "waxo:clock")
 	return guesttest.Run(t, guesttest.Build(t, "testdata/probe"), waxo.Call), h
 }
 
-func do(t *testing.T, g *guesttest.Guest, req *httppb.Request) (*httppb.Response, error) {
+func do(t testing.TB, g *guesttest.Guest, req *httppb.Request) (*httppb.Response, error) {
 	t.Helper()
 	payload, err := g.Call(t, "wascap:httpserver!HandleRequest", req.AppendProto(nil))
 	if err != nil {
@@ -147,7 +147,7 @@ func testBodies(t *testing.T, g *guesttest.Guest) {
 			t.Errorf("%d bytes: answered %d bytes, status %d, header %v", size, len(resp.Body), resp.StatusCode, resp.Header)
 		}
 	}
-	for range 10 { // well over the memory's limit in total
+	for range 8 { // in total beyond the memory's limit
 		if _, err := do(t, g, &httppb.Request{Method: "POST", Path: "/echo", Body: make([]byte, 32<<20)}); err != nil {
 			t.Fatal(err)
 		}
@@ -177,5 +177,29 @@ func testMemory(t *testing.T, g *guesttest.Guest) {
 func testDeadlock(t *testing.T, g *guesttest.Guest) {
 	if _, err := do(t, g, &httppb.Request{Method: "POST", Path: "/fail/deadlock"}); !errors.Is(err, guesttest.ErrTrap) {
 		t.Errorf("a deadlock = %v, want a trap", fmt.Sprint(err))
+	}
+}
+
+// BenchmarkCall sets an echo through package http beside the bare call of an
+// operation that does the same work, on the engine that guesttest makes.
+func BenchmarkCall(b *testing.B) {
+	g, _ := probe(b)
+	for _, size := range []int{64, 4 << 10, 256 << 10} {
+		req := &httppb.Request{Method: "POST", Path: "/echo", Body: make([]byte, size), Header: map[string]string{"Accept": "*/*", "Host": "localhost"}}
+		for name, call := range map[string]struct {
+			operation string
+			payload   []byte
+		}{
+			"bare": {"vendor:echo!Reverse", req.Body},
+			"http": {"wascap:httpserver!HandleRequest", req.AppendProto(nil)},
+		} {
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
+				for b.Loop() {
+					if _, err := g.Call(b, call.operation, call.payload); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

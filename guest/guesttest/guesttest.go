@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -46,7 +47,8 @@ type Guest struct {
 	call     api.Function
 	hostCall HostCall
 
-	operation, message  string
+	operation           string
+	message             []byte
 	response, failure   []byte // of the guest
 	answer, answerError []byte // of the host
 	console             []string
@@ -83,41 +85,48 @@ func Run(t testing.TB, path string, host HostCall) *Guest {
 	return g
 }
 
+// export offers the functions of wapc. They take their parameters from the stack of
+// the call, because what wazero does by reflection would drown what is measured.
 func (g *Guest) export(ctx context.Context, runtime wazero.Runtime) error {
 	builder := runtime.NewHostModuleBuilder("wapc")
-	for name, f := range map[string]any{
-		"__guest_request": func(_ context.Context, m api.Module, operation, message uint32) {
-			m.Memory().WriteString(operation, g.operation)
-			m.Memory().WriteString(message, g.message)
-		},
-		"__guest_response": func(_ context.Context, m api.Module, p, n uint32) { g.response = read(m, p, n) },
-		"__guest_error":    func(_ context.Context, m api.Module, p, n uint32) { g.failure = read(m, p, n) },
-		"__host_call": func(_ context.Context, m api.Module, bp, bn, np, nn, op, on, p, n uint32) uint32 {
-			answer, err := g.hostCall(string(read(m, bp, bn)), string(read(m, np, nn)), string(read(m, op, on)), read(m, p, n))
-			if err != nil {
-				g.answerError = []byte(err.Error())
-				return 0
+	for _, f := range []struct {
+		name            string
+		params, results int
+		do              func(m api.Memory, stack []uint64)
+	}{
+		{"__guest_request", 2, 0, func(m api.Memory, stack []uint64) {
+			m.WriteString(uint32(stack[0]), g.operation)
+			m.Write(uint32(stack[1]), g.message)
+		}},
+		{"__guest_response", 2, 0, func(m api.Memory, stack []uint64) { g.response = read(m, stack) }},
+		{"__guest_error", 2, 0, func(m api.Memory, stack []uint64) { g.failure = read(m, stack) }},
+		{"__host_call", 8, 1, func(m api.Memory, stack []uint64) {
+			binding, namespace, operation := read(m, stack), read(m, stack[2:]), read(m, stack[4:])
+			answer, err := g.hostCall(string(binding), string(namespace), string(operation), read(m, stack[6:]))
+			stack[0] = 1
+			if g.answer = answer; err != nil {
+				stack[0], g.answerError = 0, []byte(err.Error())
 			}
-			g.answer = answer
-			return 1
-		},
-		"__host_response_len": func(context.Context, api.Module) uint32 { return uint32(len(g.answer)) },
-		"__host_response":     func(_ context.Context, m api.Module, p uint32) { m.Memory().Write(p, g.answer) },
-		"__host_error_len":    func(context.Context, api.Module) uint32 { return uint32(len(g.answerError)) },
-		"__host_error":        func(_ context.Context, m api.Module, p uint32) { m.Memory().Write(p, g.answerError) },
-		"__console_log": func(_ context.Context, m api.Module, p, n uint32) {
-			g.console = append(g.console, string(read(m, p, n)))
-		},
+		}},
+		{"__host_response_len", 0, 1, func(_ api.Memory, stack []uint64) { stack[0] = uint64(len(g.answer)) }},
+		{"__host_response", 1, 0, func(m api.Memory, stack []uint64) { m.Write(uint32(stack[0]), g.answer) }},
+		{"__host_error_len", 0, 1, func(_ api.Memory, stack []uint64) { stack[0] = uint64(len(g.answerError)) }},
+		{"__host_error", 1, 0, func(m api.Memory, stack []uint64) { m.Write(uint32(stack[0]), g.answerError) }},
+		{"__console_log", 2, 0, func(m api.Memory, stack []uint64) { g.console = append(g.console, string(read(m, stack))) }},
 	} {
-		builder.NewFunctionBuilder().WithFunc(f).Export(name)
+		function := api.GoModuleFunc(func(_ context.Context, m api.Module, stack []uint64) { f.do(m.Memory(), stack) })
+		builder.NewFunctionBuilder().WithGoModuleFunction(function, integers(f.params), integers(f.results)).Export(f.name)
 	}
 	_, err := builder.Instantiate(ctx)
 	return err
 }
 
-// read copies guest memory. A guest that points outside of it fails its test.
-func read(m api.Module, p, n uint32) []byte {
-	b, ok := m.Memory().Read(p, n)
+func integers(n int) []api.ValueType { return slices.Repeat([]api.ValueType{api.ValueTypeI32}, n) }
+
+// read copies guest memory, whose address and length lead the stack. A guest that
+// points outside of it fails its test.
+func read(m api.Memory, stack []uint64) []byte {
+	b, ok := m.Read(uint32(stack[0]), uint32(stack[1]))
 	if !ok {
 		panic("the guest points outside of its memory")
 	}
@@ -128,7 +137,7 @@ func read(m api.Module, p, n uint32) []byte {
 // matches ErrTrap.
 func (g *Guest) Call(t testing.TB, operation string, payload []byte) ([]byte, error) {
 	t.Helper()
-	g.operation, g.message, g.response, g.failure = operation, string(payload), nil, nil
+	g.operation, g.message, g.response, g.failure = operation, payload, nil, nil
 	results, err := g.call.Call(t.Context(), uint64(len(operation)), uint64(len(payload)))
 	switch {
 	case err != nil:

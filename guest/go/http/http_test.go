@@ -130,7 +130,7 @@ func TestHeader(t *testing.T) {
 	for name, value := range h.All() {
 		all = append(all, name+"="+value)
 	}
-	if !slices.Equal(all, []string{"a=3", "C=4"}) {
+	if !slices.Equal(all, []string{"a=3", "C=4"}) || h.Get("A") != "3" {
 		t.Errorf("header = %v", all)
 	}
 	for name := range h.All() {
@@ -138,6 +138,31 @@ func TestHeader(t *testing.T) {
 			t.Errorf("a loop that stopped went on with %s", name)
 		}
 		break
+	}
+}
+
+// TestRepeatedHeaders joins them in the way that the host takes apart.
+func TestRepeatedHeaders(t *testing.T) {
+	h := waxotest.New(t)
+	handler = func(*http.Request) (*http.Response, error) {
+		resp := http.Text(200, "")
+		resp.Header.Add("Vary", "Accept")
+		resp.Header.Add("Set-Cookie", "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT")
+		resp.Header.Add("vary", "Origin")
+		resp.Header.Add("set-cookie", "b=2")
+		return resp, nil
+	}
+	header := h.Do("GET", "/", "").Header
+	if len(header) != 3 || header["Vary"] != "Accept, Origin" || header["Set-Cookie"] != "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT\nb=2" {
+		t.Errorf("header = %q", header)
+	}
+	handler = func(*http.Request) (*http.Response, error) {
+		resp := http.Text(200, "")
+		resp.Header.Add("Set-Cookie", "a=1\nadmin=1")
+		return resp, nil
+	}
+	if resp := h.Do("GET", "/", ""); resp.Err == nil {
+		t.Errorf("a cookie brought another: %v", resp)
 	}
 }
 
@@ -164,6 +189,7 @@ func TestMiddleware(t *testing.T) {
 }
 
 func TestHandleRefuses(t *testing.T) {
+	handler = func(*http.Request) (*http.Response, error) { return http.NotFound(), nil }
 	waxotest.New(t).Do("GET", "/", "")
 	for want, f := range map[string]func(){
 		"the handler is nil":          func() { http.Handle(nil) },

@@ -147,12 +147,14 @@ func (s *store) add(r *pb.AddRequest) (message, error) {
 	if err != nil || strconv.FormatInt(number, 10) != it.value {
 		return nil, &waxo.Error{Code: "wrong_kind", Message: fmt.Sprintf("the key %q holds a value that is no number", r.Key)}
 	}
-	if number < math.MinInt32 || number > math.MaxInt32 || number+int64(r.Value) != int64(int32(number+int64(r.Value))) {
-		return nil, &waxo.Error{Code: "out_of_range", Message: fmt.Sprintf("the number of the key %q would not fit into 32 bits", r.Key)}
+	const far = math.MaxInt64 / 2 // no int32 brings a number from beyond it back
+	sum := number + int64(r.Value)
+	if number < -far || number > far || sum < math.MinInt32 || sum > math.MaxInt32 {
+		return nil, &waxo.Error{Code: "out_of_range", Message: fmt.Sprintf("the sum for the key %q does not fit into 32 bits; the key is unchanged", r.Key)}
 	}
-	it.value = strconv.FormatInt(number+int64(r.Value), 10)
+	it.value = strconv.FormatInt(sum, 10)
 	s.keys[r.Key] = it
-	return &pb.AddResponse{Value: int32(number) + r.Value}, nil
+	return &pb.AddResponse{Value: int32(sum)}, nil
 }
 
 func (s *store) push(r *pb.ListPushRequest) (message, error) {
@@ -164,7 +166,7 @@ func (s *store) push(r *pb.ListPushRequest) (message, error) {
 		it = &item{kind: list}
 		s.keys[r.Key] = it
 	}
-	it.members = slices.Insert(it.members, 0, r.Value)
+	it.members = append(it.members, r.Value)
 	return &pb.ListResponse{NewCount: int32(len(it.members))}, nil
 }
 
@@ -211,11 +213,10 @@ func (s *store) setAdd(r *pb.SetAddRequest) (message, error) {
 		it = &item{kind: set}
 		s.keys[r.Key] = it
 	}
-	if slices.Contains(it.members, r.Value) {
-		return &pb.SetOperationResponse{}, nil
+	if !slices.Contains(it.members, r.Value) {
+		it.members = append(it.members, r.Value)
 	}
-	it.members = append(it.members, r.Value)
-	return &pb.SetOperationResponse{NewCount: 1}, nil
+	return &pb.SetOperationResponse{NewCount: int32(len(it.members))}, nil
 }
 
 func (s *store) setRemove(r *pb.SetRemoveRequest) (message, error) {
@@ -223,18 +224,18 @@ func (s *store) setRemove(r *pb.SetRemoveRequest) (message, error) {
 	return &pb.SetOperationResponse{NewCount: n}, err
 }
 
-// remove takes all occurrences of a member out and returns their number.
+// remove takes all occurrences of a member out and returns the number of those
+// that are left.
 func (s *store) remove(key, member string, from kind) (int32, error) {
 	it, err := s.find(key, from)
 	if err != nil || it == nil {
 		return 0, err
 	}
-	before := len(it.members)
 	it.members = slices.DeleteFunc(it.members, func(m string) bool { return m == member })
 	if len(it.members) == 0 {
 		delete(s.keys, key)
 	}
-	return int32(before - len(it.members)), nil
+	return int32(len(it.members)), nil
 }
 
 func (s *store) setQuery(r *pb.SetQueryRequest) (message, error) {
