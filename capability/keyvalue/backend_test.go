@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -64,13 +64,19 @@ func realRedis(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Process.Kill()
 		cmd.Wait()
 		if t.Failed() {
 			t.Logf("redis-server said:\n%s", &output)
 		}
 	})
-	wait(t, "redis-server to listen", func() bool { _, err := os.Stat(socket); return err == nil })
+	wait(t, "redis-server to listen", func() bool {
+		conn, err := net.Dial("unix", socket)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
 	return "unix://" + socket + "?db=0"
 }
 
