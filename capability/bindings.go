@@ -3,6 +3,7 @@ package capability
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -138,9 +139,7 @@ func (t *Bindings[T]) entries() map[BindingID]*Bound[T] {
 // replace swaps in a changed copy of the table. t.mu is held.
 func (t *Bindings[T]) replace(change func(map[BindingID]*Bound[T])) {
 	m := make(map[BindingID]*Bound[T], len(t.entries())+1)
-	for k, v := range t.entries() {
-		m[k] = v
-	}
+	maps.Copy(m, t.entries())
 	change(m)
 	t.table.Store(&m)
 }

@@ -8,7 +8,7 @@
 //     in a key-value store.
 //   - RequestRandom answers a number from min up to, and not including, max,
 //     each as likely as the other. All randomness is the system's own, fit for
-//     secrets.
+//     secrets, unless Options say otherwise.
 //
 // The request's gentype is that of the operation, or NONE.
 package extras
@@ -18,6 +18,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"sync/atomic"
 
 	"github.com/google/uuid"
@@ -28,6 +29,7 @@ import (
 
 // Provider is the provider of "wascap:extras". A binding has no configuration.
 type Provider struct {
+	random   io.Reader
 	bindings capability.Bindings[*sequence]
 }
 
@@ -36,11 +38,21 @@ type sequence struct{ next atomic.Uint64 }
 
 var _ capability.Provider = (*Provider)(nil)
 
-// Options configure a Provider; nil works. There are none so far.
-type Options struct{}
+// Options configure a Provider; nil works.
+type Options struct {
+	// Random is where randomness comes from; it must serve several readers at
+	// once. An error of it is one of CodeInternal. Default: crypto/rand.
+	Random io.Reader
+}
 
 // New makes a provider.
-func New(*Options) *Provider { return &Provider{} }
+func New(opts *Options) *Provider {
+	p := &Provider{random: rand.Reader}
+	if opts != nil && opts.Random != nil {
+		p.random = opts.Random
+	}
+	return p
+}
 
 // Describe implements capability.Provider.
 func (p *Provider) Describe() capability.Descriptor {
@@ -71,9 +83,16 @@ func (p *Provider) Call(_ context.Context, c capability.Call) ([]byte, error) {
 	if err := req.UnmarshalProto(c.Payload); err != nil {
 		return nil, invalid("the payload cannot be decoded: %s", err)
 	}
-	resp := pb.GeneratorResult{}
+	resp, err := p.generate(c.Operation, &req, b.Value)
+	if err != nil {
+		return nil, err
+	}
+	return resp.AppendProto(make([]byte, 0, resp.ProtoSize())), nil
+}
+
+func (p *Provider) generate(operation string, req *pb.GeneratorRequest, s *sequence) (resp pb.GeneratorResult, err error) {
 	var want pb.GeneratorType
-	switch c.Operation {
+	switch operation {
 	case capability.OpRequestGuid:
 		want = pb.GeneratorTypeGuid
 	case capability.OpRequestSequence:
@@ -81,36 +100,50 @@ func (p *Provider) Call(_ context.Context, c capability.Call) ([]byte, error) {
 	case capability.OpRequestRandom:
 		want = pb.GeneratorTypeRandom
 	default:
-		return nil, &capability.Error{Code: capability.CodeUnsupported, Message: fmt.Sprintf("wascap:extras has no operation %.100q", c.Operation)}
+		return resp, &capability.Error{Code: capability.CodeUnsupported, Message: fmt.Sprintf("wascap:extras has no operation %.100q", operation)}
 	}
 	if req.Gentype != want && req.Gentype != pb.GeneratorTypeNone {
-		return nil, invalid("%s does not go with the generator type %d: it is %d, or 0", c.Operation, req.Gentype, want)
+		return resp, invalid("%s does not go with the generator type %d: it is %d, or 0", operation, req.Gentype, want)
 	}
 	switch want {
 	case pb.GeneratorTypeGuid:
-		resp.Value, resp.Guid = pb.GeneratorResultValueGuid, uuid.NewString()
-	case pb.GeneratorTypeSequence:
-		resp.Value, resp.SequenceNo = pb.GeneratorResultValueSequenceNo, b.Value.next.Add(1)-1
-	case pb.GeneratorTypeRandom:
-		if req.Min >= req.Max {
-			return nil, invalid("there is no number from %d up to, and not including, %d", req.Min, req.Max)
+		id, err := uuid.NewRandomFromReader(p.random)
+		if err != nil {
+			return resp, noRandomness(err)
 		}
-		resp.Value, resp.RandomNo = pb.GeneratorResultValueRandomNo, req.Min+below(req.Max-req.Min)
+		resp.Value, resp.Guid = pb.GeneratorResultValueGuid, id.String()
+	case pb.GeneratorTypeSequence:
+		resp.Value, resp.SequenceNo = pb.GeneratorResultValueSequenceNo, s.next.Add(1)-1
+	default:
+		if req.Min >= req.Max {
+			return resp, invalid("there is no number from %d up to, and not including, %d", req.Min, req.Max)
+		}
+		n, err := below(p.random, req.Max-req.Min)
+		if err != nil {
+			return resp, noRandomness(err)
+		}
+		resp.Value, resp.RandomNo = pb.GeneratorResultValueRandomNo, req.Min+n
 	}
-	return resp.AppendProto(make([]byte, 0, resp.ProtoSize())), nil
+	return resp, nil
 }
 
 // below returns a random number less than n, each with the same probability:
 // what would favour some is drawn again.
-func below(n uint32) uint32 {
+func below(random io.Reader, n uint32) (uint32, error) {
 	var b [4]byte
 	for {
-		rand.Read(b[:]) // never fails
+		if _, err := io.ReadFull(random, b[:]); err != nil {
+			return 0, err
+		}
 		product := uint64(binary.LittleEndian.Uint32(b[:])) * uint64(n)
 		if hi, lo := uint32(product>>32), uint32(product); lo >= -n%n {
-			return hi
+			return hi, nil
 		}
 	}
+}
+
+func noRandomness(err error) error {
+	return &capability.Error{Code: capability.CodeInternal, Message: "there is no randomness: " + err.Error()}
 }
 
 func invalid(format string, args ...any) error {

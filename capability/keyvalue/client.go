@@ -1,12 +1,22 @@
 package keyvalue
 
 import (
+	"context"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
+
+// quiet keeps go-redis from writing to stderr on its own: it knows one logger
+// for the whole process, and what it tells that one comes back as an error too.
+var quiet sync.Once
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
 
 // clientOptions are those of a URL, and ours. No error of it shows the URL,
 // because that may hold a password.
@@ -20,8 +30,9 @@ func clientOptions(raw string) (*redis.Options, error) {
 		return nil, invalid("the url of the binding: %s", strings.TrimPrefix(err.Error(), "redis: "))
 	}
 	if opts.Protocol == 0 {
-		opts.Protocol = 2 // no reply that we read needs more, and it saves the handshake
+		opts.Protocol = 2 // no reply that we read needs more
 	}
+	quiet.Do(func() { redis.SetLogger(silence{}) })
 	opts.ContextTimeoutEnabled = true
 	// A command that may have taken effect is not sent again (see attempts).
 	opts.MaxRetries = -1

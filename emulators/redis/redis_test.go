@@ -174,7 +174,7 @@ func TestDatabases(t *testing.T) {
 	c := connect(t, start(t, nil))
 	for _, command := range []string{"SELECT 16", "SWAPDB 0 16", "MOVE a 16", "COPY a b DB 16", "EVAL return{redis.call('SELECT','16')} 0"} {
 		var args []any
-		for _, word := range strings.Fields(command) {
+		for word := range strings.FieldsSeq(command) {
 			args = append(args, word)
 		}
 		if err := c.Do(t.Context(), args...).Err(); err == nil || !strings.Contains(err.Error(), "DB index is out of range") {
