@@ -101,7 +101,12 @@ func (s *bubble) report(name string, op fsnotify.Op) {
 // expectAt wants the next change at a time after the start of the bubble.
 func (s *bubble) expectAt(at time.Duration, began time.Duration, paths ...string) {
 	s.Helper()
-	c := <-s.w.Changes()
+	var c Change
+	select {
+	case c = <-s.w.Changes():
+	case <-time.After(time.Hour): // of fake time
+		s.Fatalf("no change; want %q at %v", paths, at)
+	}
 	if got := time.Since(s.start); got != at || c.At.Sub(s.start) != began || !slices.Equal(c.Paths, paths) {
 		s.Errorf("got %q at %v, begun at %v; want %q at %v, begun at %v", c.Paths, got, c.At.Sub(s.start), paths, at, began)
 	}
@@ -302,9 +307,51 @@ func TestOverflow(t *testing.T) {
 		s.writeSilently("a.go", "1")
 		s.b.er <- fsnotify.ErrEventOverflow
 		s.expectAt(30*ms, 0, "a.go")
+		s.wait(1990 * ms)
+		s.writeSilently("a.go", "2")
+		s.wait(2010 * ms) // after the look at 2 s
+		s.b.er <- fsnotify.ErrEventOverflow
+		s.expectAt(2040*ms, 2000*ms, "a.go")
 		s.expectNone(time.Minute)
 		if len(s.notices) != 0 {
 			t.Errorf("notices %q", s.notices)
+		}
+	})
+}
+
+// TestNoSuspicion: changes of which a working system reports nothing.
+func TestNoSuspicion(t *testing.T) {
+	root, outside := t.TempDir(), filepath.Join(t.TempDir(), "target.go")
+	write(t, outside, "1")
+	if err := os.Symlink(outside, filepath.Join(root, "link.go")); err != nil {
+		t.Skipf("no links here: %v", err)
+	}
+	write(t, filepath.Join(root, "a", "x.go"), "1")
+	inBubble(t, root, nil, func(s *bubble) {
+		write(t, outside, "2") // behind a link
+		s.expectAt(2030*ms, 2000*ms, "link.go")
+		// A folder that is replaced takes its watch along.
+		if err := os.Rename(filepath.Join(root, "a"), filepath.Join(root, "b")); err != nil {
+			t.Fatal(err)
+		}
+		s.expectAt(4180*ms, 4000*ms, "a/x.go", "b/x.go")
+		s.expectNone(time.Minute)
+		if len(s.notices) != 0 || s.opened != 2 {
+			t.Errorf("notices %q, %d backends", s.notices, s.opened)
+		}
+	})
+}
+
+// TestPollingWaitsForQuiet: where there are no events, two looks alike are quiet.
+func TestPollingWaitsForQuiet(t *testing.T) {
+	setup := func(s *bubble, o *Options) { o.ForcePoll = true }
+	inBubble(t, t.TempDir(), setup, func(s *bubble) {
+		s.writeSilently("a.go", "1")
+		s.wait(510 * ms)
+		s.writeSilently("b.go", "1")
+		s.expectAt(560*ms, 500*ms, "a.go", "b.go")
+		if len(s.notices) != 0 || s.opened != 0 {
+			t.Errorf("notices %q, %d backends", s.notices, s.opened)
 		}
 	})
 }
@@ -361,12 +408,19 @@ func TestWatchesEachFolderOnce(t *testing.T) {
 		if !slices.Equal(s.b.added, want) || s.opened != 1 {
 			t.Errorf("watched %q of %d backends, want %q", s.b.added, s.opened, want)
 		}
+		s.report("a", fsnotify.Remove) // and made again, perhaps with the same inode
+		s.report("a", fsnotify.Create)
+		s.expectNone(time.Since(s.start) + time.Second)
+		if !slices.Equal(s.b.added, want) || s.opened != 2 {
+			t.Errorf("after a folder was made again: watched %q of %d backends, want %q", s.b.added, s.opened, want)
+		}
 		if err := os.RemoveAll(filepath.Join(root, "a", "b")); err != nil {
 			t.Fatal(err)
 		}
 		s.report("a/b", fsnotify.Remove)
-		<-s.w.Changes()
-		if want = want[:2]; !slices.Equal(s.b.added, want) || s.opened != 2 {
+		at := time.Since(s.start)
+		s.expectAt(at+180*ms, at, "a/b/x.go")
+		if want = want[:2]; !slices.Equal(s.b.added, want) || s.opened != 3 {
 			t.Errorf("after a folder went: watched %q of %d backends, want %q", s.b.added, s.opened, want)
 		}
 	})
