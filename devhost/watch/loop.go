@@ -44,7 +44,8 @@ type loop struct {
 	watched map[string]fs.FileInfo // the folders that the backend watches
 	stale   bool                   // one of them went or was replaced: open the backend anew
 	polling bool
-	gone    bool // the root is
+	gone    bool   // the root is
+	trouble string // why the last look failed, if it did
 
 	told   *tree // what the receiver knows, pending included
 	seen   *tree // the last scan
@@ -124,17 +125,11 @@ func (l *loop) look() (*tree, error) {
 	}
 	next, err := l.scan.scan(l.seen, l.dirty, l.enter)
 	l.lastTook = time.Since(start)
-	switch {
-	case errors.Is(err, errRootGone) && l.seen != nil:
-		if !l.gone {
-			l.gone = true
-			l.stale = true
-			l.Notice(fmt.Sprintf("%s is gone: waiting for it to come back", l.Root))
-		}
-		return nil, err
-	case err != nil:
+	if err != nil {
+		l.failed(err)
 		return nil, err
 	}
+	l.trouble = ""
 	if l.gone {
 		l.gone = false
 		l.Notice(fmt.Sprintf("%s is back", l.Root))
@@ -142,6 +137,22 @@ func (l *loop) look() (*tree, error) {
 	l.seen = next
 	clear(l.dirty)
 	return next, nil
+}
+
+// failed tells of a look that failed, once. The first look's error is New's own.
+func (l *loop) failed(err error) {
+	switch {
+	case l.seen == nil:
+	case errors.Is(err, errRootGone):
+		if !l.gone {
+			l.gone = true
+			l.stale = true
+			l.Notice(fmt.Sprintf("%s is gone: waiting for it to come back", l.Root))
+		}
+	case l.trouble != err.Error():
+		l.trouble = err.Error()
+		l.Notice(fmt.Sprintf("cannot look for changes, trying again: %v", err))
+	}
 }
 
 // refreshBackend opens the backend, anew where a watched folder has gone: what a

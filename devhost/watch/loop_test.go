@@ -356,6 +356,43 @@ func TestPollingWaitsForQuiet(t *testing.T) {
 	})
 }
 
+// TestLookFails: what cannot be read for a while does not look deleted, and the
+// watcher goes on afterwards.
+func TestLookFails(t *testing.T) {
+	root := t.TempDir()
+	write(t, filepath.Join(root, "a.go"), "1")
+	inBubble(t, root, nil, func(s *bubble) {
+		// A path that is too long fails with an error that nothing else has.
+		long := "x" + strings.Repeat("y", 200)
+		deep := filepath.Join(root, long)
+		if err := os.Mkdir(deep, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		outer := filepath.Join(t.TempDir(), "tree")
+		for range 25 { // built from the inside out, as no call takes the whole path
+			if err := os.Mkdir(outer, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(deep, filepath.Join(outer, long)); err != nil {
+				t.Skipf("no such paths here: %v", err)
+			}
+			if err := os.Rename(outer, deep); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.remove("a.go")
+		s.expectNone(10 * time.Second)
+		if len(s.notices) != 1 || !strings.Contains(s.notices[0], "trying again") {
+			t.Errorf("notices %q", s.notices)
+		}
+		if err := os.Rename(deep, outer); err != nil {
+			t.Fatal(err)
+		}
+		s.report(long, fsnotify.Rename)
+		s.expectAt(10180*ms, 10*time.Second, "a.go")
+	})
+}
+
 // TestInboxOverflow: a flood of names is bounded and treated as lost events.
 func TestInboxOverflow(t *testing.T) {
 	in := newInbox()
