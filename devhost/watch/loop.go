@@ -38,14 +38,15 @@ type loop struct {
 	open    func() (backend, error)
 	changes chan<- Change
 
-	backend backend // nil while polling
-	inbox   *inbox
-	filling sync.WaitGroup
-	watched map[string]fs.FileInfo // the folders that the backend watches
-	stale   bool                   // one of them went or was replaced: open the backend anew
-	polling bool
-	gone    bool   // the root is
-	trouble string // why the last look failed, if it did
+	backend   backend // nil while polling
+	inbox     *inbox
+	filling   sync.WaitGroup
+	watched   map[string]fs.FileInfo // the folders that the backend watches
+	stale     bool                   // one of them went or was replaced: open the backend anew
+	unwatched bool                   // there is a new folder
+	polling   bool
+	gone      bool   // the root is
+	trouble   string // why the last look failed, if it did
 
 	told   *tree // what the receiver knows, pending included
 	seen   *tree // the last scan
@@ -241,6 +242,10 @@ func (l *loop) onEvents() {
 	if relevant {
 		l.prolong(false)
 	}
+	if l.unwatched {
+		l.unwatched = false
+		_, _ = l.look() // for the watches: what goes on in a new folder prolongs the burst too
+	}
 }
 
 // relevant says whether an event can be about a file that counts, and keeps what
@@ -270,7 +275,9 @@ func (l *loop) relevant(name string, op fsnotify.Op) bool {
 		return true
 	}
 	if info, err := os.Lstat(name); err == nil && info.IsDir() {
-		return !l.scan.skips(rel, true, parent.rules)
+		counts := !l.scan.skips(rel, true, parent.rules)
+		l.unwatched = l.unwatched || counts
+		return counts
 	}
 	if l.scan.skips(rel, false, parent.rules) || !l.scan.includes(rel) {
 		return false

@@ -147,6 +147,22 @@ func TestQuietAndMaxWait(t *testing.T) {
 	})
 }
 
+// TestNewFolderProlongs: what is written into a folder that is newer than the
+// burst belongs to the burst.
+func TestNewFolderProlongs(t *testing.T) {
+	root := t.TempDir()
+	inBubble(t, root, nil, func(s *bubble) {
+		s.writeSilently("new/a.go", "1")
+		s.report("new", fsnotify.Create)
+		if want := []string{root, filepath.Join(root, "new")}; !slices.Equal(s.b.added, want) {
+			t.Errorf("watched %q, want %q", s.b.added, want)
+		}
+		s.wait(20 * ms)
+		s.write("new/b.go", "1")
+		s.expectAt(50*ms, 0, "new/a.go", "new/b.go")
+	})
+}
+
 // TestMomentOfNothing is about editors that leave a file empty, or remove it, for
 // longer than the quiet window.
 func TestMomentOfNothing(t *testing.T) {
