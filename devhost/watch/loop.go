@@ -204,7 +204,8 @@ func (l *loop) enter(rel string, info fs.FileInfo) {
 	switch {
 	case err == nil:
 		l.watched[rel] = info
-	case errors.Is(err, fs.ErrNotExist): // it went away meanwhile, which the folder above reports
+	case isGone(err): // the folder above reports it
+	case errors.Is(err, fs.ErrPermission): // what may not be read cannot change for us
 	default:
 		l.poll(err)
 	}

@@ -273,6 +273,18 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestUnreadableFolder is no reason to poll.
+func TestUnreadableFolder(t *testing.T) {
+	setup := func(s *bubble, o *Options) { s.b = &fakeBackend{addErr: syscall.EACCES} }
+	inBubble(t, t.TempDir(), setup, func(s *bubble) {
+		s.write("a.go", "1")
+		s.expectAt(30*ms, 0, "a.go")
+		if len(s.notices) != 0 {
+			t.Errorf("notices %q", s.notices)
+		}
+	})
+}
+
 // expectPolling wants the notice, and changes to be found without events.
 func (s *bubble) expectPolling(notice string) {
 	s.Helper()
