@@ -93,6 +93,9 @@ func (b *Builder) Build(ctx context.Context, r *Request) (*Result, error) {
 	return result, err
 }
 
+// scratchDir is the folder in manifest.StateDir that is the builder's alone.
+const scratchDir = "tmp"
+
 // abandoned is the age of a scratch folder that only a killed process can have
 // left.
 const abandoned = time.Hour
@@ -101,7 +104,7 @@ const abandoned = time.Hour
 // files move between the two by renaming, and removes those that were left
 // behind by processes which were killed.
 func makeScratch(dir string) (string, error) {
-	parent := filepath.Join(dir, manifest.StateDir, "build")
+	parent := filepath.Join(dir, manifest.StateDir, scratchDir)
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return "", err
 	}

@@ -96,7 +96,7 @@ func TestGoIsReproducible(t *testing.T) {
 	if bytes.Contains(result.Module, []byte(top)) {
 		t.Error("the module holds the path of the project")
 	}
-	if got := leftovers(t, first); got != ".waxo .waxo/build" {
+	if got := leftovers(t, first); got != ".waxo .waxo/tmp" {
 		t.Errorf("left behind: %s", got)
 	}
 
@@ -159,7 +159,7 @@ func TestGoMistakes(t *testing.T) {
 			if failed.Tool != "go" || failed.Args[1] != "build" || !errors.As(err, &exit) {
 				t.Errorf("tool %q, args %q, error %v", failed.Tool, failed.Args, failed.Err)
 			}
-			if got := leftovers(t, dir); got != ".waxo .waxo/build" {
+			if got := leftovers(t, dir); got != ".waxo .waxo/tmp" {
 				t.Errorf("left behind: %s", got)
 			}
 		})
@@ -300,8 +300,8 @@ func TestUnknownLanguage(t *testing.T) {
 
 func TestScratchIsSwept(t *testing.T) {
 	dir := t.TempDir()
-	old := filepath.Join(dir, manifest.StateDir, "build", "old")
-	recent := filepath.Join(dir, manifest.StateDir, "build", "recent")
+	old := filepath.Join(dir, manifest.StateDir, scratchDir, "old")
+	recent := filepath.Join(dir, manifest.StateDir, scratchDir, "recent")
 	write(t, filepath.Join(old, "x"), "x")
 	write(t, filepath.Join(recent, "x"), "x")
 	info, err := os.Stat(old)

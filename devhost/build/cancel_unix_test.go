@@ -70,7 +70,7 @@ func TestCancelLeavesNoProcess(t *testing.T) {
 			if rest, err := io.ReadAll(pipe); err != nil {
 				t.Errorf("a process is left: %q, %v", rest, err)
 			}
-			if got := leftovers(t, dir); got != ".waxo .waxo/build" {
+			if got := leftovers(t, dir); got != ".waxo .waxo/tmp" {
 				t.Errorf("left behind: %s", got)
 			}
 		})

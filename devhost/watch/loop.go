@@ -38,13 +38,15 @@ type loop struct {
 	open    func() (backend, error)
 	changes chan<- Change
 
-	backend backend // nil while polling
-	inbox   *inbox
-	filling sync.WaitGroup
-	watched map[string]fs.FileInfo // the folders that the backend watches
-	stale   bool                   // one of them went or was replaced: open the backend anew
-	polling bool
-	gone    bool // the root is
+	backend   backend // nil while polling
+	inbox     *inbox
+	filling   sync.WaitGroup
+	watched   map[string]fs.FileInfo // the folders that the backend watches
+	stale     bool                   // one of them went or was replaced: open the backend anew
+	unwatched bool                   // there is a new folder
+	polling   bool
+	gone      bool   // the root is
+	trouble   string // why the last look failed, if it did
 
 	told   *tree // what the receiver knows, pending included
 	seen   *tree // the last scan
@@ -124,17 +126,11 @@ func (l *loop) look() (*tree, error) {
 	}
 	next, err := l.scan.scan(l.seen, l.dirty, l.enter)
 	l.lastTook = time.Since(start)
-	switch {
-	case errors.Is(err, errRootGone) && l.seen != nil:
-		if !l.gone {
-			l.gone = true
-			l.stale = true
-			l.Notice(fmt.Sprintf("%s is gone: waiting for it to come back", l.Root))
-		}
-		return nil, err
-	case err != nil:
+	if err != nil {
+		l.failed(err)
 		return nil, err
 	}
+	l.trouble = ""
 	if l.gone {
 		l.gone = false
 		l.Notice(fmt.Sprintf("%s is back", l.Root))
@@ -142,6 +138,22 @@ func (l *loop) look() (*tree, error) {
 	l.seen = next
 	clear(l.dirty)
 	return next, nil
+}
+
+// failed tells of a look that failed, once. The first look's error is New's own.
+func (l *loop) failed(err error) {
+	switch {
+	case l.seen == nil:
+	case errors.Is(err, errRootGone):
+		if !l.gone {
+			l.gone = true
+			l.stale = true
+			l.Notice(fmt.Sprintf("%s is gone: waiting for it to come back", l.Root))
+		}
+	case l.trouble != err.Error():
+		l.trouble = err.Error()
+		l.Notice(fmt.Sprintf("cannot look for changes, trying again: %v", err))
+	}
 }
 
 // refreshBackend opens the backend, anew where a watched folder has gone: what a
@@ -192,7 +204,8 @@ func (l *loop) enter(rel string, info fs.FileInfo) {
 	switch {
 	case err == nil:
 		l.watched[rel] = info
-	case errors.Is(err, fs.ErrNotExist): // it went away meanwhile, which the folder above reports
+	case isGone(err): // the folder above reports it
+	case errors.Is(err, fs.ErrPermission): // what may not be read cannot change for us
 	default:
 		l.poll(err)
 	}
@@ -230,6 +243,10 @@ func (l *loop) onEvents() {
 	if relevant {
 		l.prolong(false)
 	}
+	if l.unwatched {
+		l.unwatched = false
+		_, _ = l.look() // for the watches: what goes on in a new folder prolongs the burst too
+	}
 }
 
 // relevant says whether an event can be about a file that counts, and keeps what
@@ -259,7 +276,9 @@ func (l *loop) relevant(name string, op fsnotify.Op) bool {
 		return true
 	}
 	if info, err := os.Lstat(name); err == nil && info.IsDir() {
-		return !l.scan.skips(rel, true, parent.rules)
+		counts := !l.scan.skips(rel, true, parent.rules)
+		l.unwatched = l.unwatched || counts
+		return counts
 	}
 	if l.scan.skips(rel, false, parent.rules) || !l.scan.includes(rel) {
 		return false

@@ -101,7 +101,12 @@ func (s *bubble) report(name string, op fsnotify.Op) {
 // expectAt wants the next change at a time after the start of the bubble.
 func (s *bubble) expectAt(at time.Duration, began time.Duration, paths ...string) {
 	s.Helper()
-	c := <-s.w.Changes()
+	var c Change
+	select {
+	case c = <-s.w.Changes():
+	case <-time.After(time.Hour): // of fake time
+		s.Fatalf("no change; want %q at %v", paths, at)
+	}
 	if got := time.Since(s.start); got != at || c.At.Sub(s.start) != began || !slices.Equal(c.Paths, paths) {
 		s.Errorf("got %q at %v, begun at %v; want %q at %v, begun at %v", c.Paths, got, c.At.Sub(s.start), paths, at, began)
 	}
@@ -139,6 +144,22 @@ func TestQuietAndMaxWait(t *testing.T) {
 		}
 		s.expectAt(1610*ms, 1500*ms, "c.go")
 		s.expectNone(10 * time.Second)
+	})
+}
+
+// TestNewFolderProlongs: what is written into a folder that is newer than the
+// burst belongs to the burst.
+func TestNewFolderProlongs(t *testing.T) {
+	root := t.TempDir()
+	inBubble(t, root, nil, func(s *bubble) {
+		s.writeSilently("new/a.go", "1")
+		s.report("new", fsnotify.Create)
+		if want := []string{root, filepath.Join(root, "new")}; !slices.Equal(s.b.added, want) {
+			t.Errorf("watched %q, want %q", s.b.added, want)
+		}
+		s.wait(20 * ms)
+		s.write("new/b.go", "1")
+		s.expectAt(50*ms, 0, "new/a.go", "new/b.go")
 	})
 }
 
@@ -252,6 +273,18 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestUnreadableFolder is no reason to poll.
+func TestUnreadableFolder(t *testing.T) {
+	setup := func(s *bubble, o *Options) { s.b = &fakeBackend{addErr: syscall.EACCES} }
+	inBubble(t, t.TempDir(), setup, func(s *bubble) {
+		s.write("a.go", "1")
+		s.expectAt(30*ms, 0, "a.go")
+		if len(s.notices) != 0 {
+			t.Errorf("notices %q", s.notices)
+		}
+	})
+}
+
 // expectPolling wants the notice, and changes to be found without events.
 func (s *bubble) expectPolling(notice string) {
 	s.Helper()
@@ -302,10 +335,89 @@ func TestOverflow(t *testing.T) {
 		s.writeSilently("a.go", "1")
 		s.b.er <- fsnotify.ErrEventOverflow
 		s.expectAt(30*ms, 0, "a.go")
+		s.wait(1990 * ms)
+		s.writeSilently("a.go", "2")
+		s.wait(2010 * ms) // after the look at 2 s
+		s.b.er <- fsnotify.ErrEventOverflow
+		s.expectAt(2040*ms, 2000*ms, "a.go")
 		s.expectNone(time.Minute)
 		if len(s.notices) != 0 {
 			t.Errorf("notices %q", s.notices)
 		}
+	})
+}
+
+// TestNoSuspicion: changes of which a working system reports nothing.
+func TestNoSuspicion(t *testing.T) {
+	root, outside := t.TempDir(), filepath.Join(t.TempDir(), "target.go")
+	write(t, outside, "1")
+	if err := os.Symlink(outside, filepath.Join(root, "link.go")); err != nil {
+		t.Skipf("no links here: %v", err)
+	}
+	write(t, filepath.Join(root, "a", "x.go"), "1")
+	inBubble(t, root, nil, func(s *bubble) {
+		write(t, outside, "2") // behind a link
+		s.expectAt(2030*ms, 2000*ms, "link.go")
+		// A folder that is replaced takes its watch along.
+		if err := os.Rename(filepath.Join(root, "a"), filepath.Join(root, "b")); err != nil {
+			t.Fatal(err)
+		}
+		s.expectAt(4180*ms, 4000*ms, "a/x.go", "b/x.go")
+		s.expectNone(time.Minute)
+		if len(s.notices) != 0 || s.opened != 2 {
+			t.Errorf("notices %q, %d backends", s.notices, s.opened)
+		}
+	})
+}
+
+// TestPollingWaitsForQuiet: where there are no events, two looks alike are quiet.
+func TestPollingWaitsForQuiet(t *testing.T) {
+	setup := func(s *bubble, o *Options) { o.ForcePoll = true }
+	inBubble(t, t.TempDir(), setup, func(s *bubble) {
+		s.writeSilently("a.go", "1")
+		s.wait(510 * ms)
+		s.writeSilently("b.go", "1")
+		s.expectAt(560*ms, 500*ms, "a.go", "b.go")
+		if len(s.notices) != 0 || s.opened != 0 {
+			t.Errorf("notices %q, %d backends", s.notices, s.opened)
+		}
+	})
+}
+
+// TestLookFails: what cannot be read for a while does not look deleted, and the
+// watcher goes on afterwards.
+func TestLookFails(t *testing.T) {
+	root := t.TempDir()
+	write(t, filepath.Join(root, "a.go"), "1")
+	inBubble(t, root, nil, func(s *bubble) {
+		// A path that is too long fails with an error that nothing else has.
+		long := "x" + strings.Repeat("y", 200)
+		deep := filepath.Join(root, long)
+		if err := os.Mkdir(deep, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		outer := filepath.Join(t.TempDir(), "tree")
+		for range 25 { // built from the inside out, as no call takes the whole path
+			if err := os.Mkdir(outer, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(deep, filepath.Join(outer, long)); err != nil {
+				t.Skipf("no such paths here: %v", err)
+			}
+			if err := os.Rename(outer, deep); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.remove("a.go")
+		s.expectNone(10 * time.Second)
+		if len(s.notices) != 1 || !strings.Contains(s.notices[0], "trying again") {
+			t.Errorf("notices %q", s.notices)
+		}
+		if err := os.Rename(deep, outer); err != nil {
+			t.Fatal(err)
+		}
+		s.report(long, fsnotify.Rename)
+		s.expectAt(10180*ms, 10*time.Second, "a.go")
 	})
 }
 
@@ -361,12 +473,19 @@ func TestWatchesEachFolderOnce(t *testing.T) {
 		if !slices.Equal(s.b.added, want) || s.opened != 1 {
 			t.Errorf("watched %q of %d backends, want %q", s.b.added, s.opened, want)
 		}
+		s.report("a", fsnotify.Remove) // and made again, perhaps with the same inode
+		s.report("a", fsnotify.Create)
+		s.expectNone(time.Since(s.start) + time.Second)
+		if !slices.Equal(s.b.added, want) || s.opened != 2 {
+			t.Errorf("after a folder was made again: watched %q of %d backends, want %q", s.b.added, s.opened, want)
+		}
 		if err := os.RemoveAll(filepath.Join(root, "a", "b")); err != nil {
 			t.Fatal(err)
 		}
 		s.report("a/b", fsnotify.Remove)
-		<-s.w.Changes()
-		if want = want[:2]; !slices.Equal(s.b.added, want) || s.opened != 2 {
+		at := time.Since(s.start)
+		s.expectAt(at+180*ms, at, "a/b/x.go")
+		if want = want[:2]; !slices.Equal(s.b.added, want) || s.opened != 3 {
 			t.Errorf("after a folder went: watched %q of %d backends, want %q", s.b.added, s.opened, want)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -85,20 +86,23 @@ type walk struct {
 	now        time.Time
 }
 
-// dir reads a folder and what lies below. Only a root that cannot be read is an
-// error: other folders come and go, and a compiler says more about one that is
-// not readable than a watcher could.
+// dir reads a folder and what lies below. Folders come and go meanwhile, and about
+// one that may not be read a compiler says more than a watcher could; any other
+// error, such as too many open files, fails the scan: what could not be read must
+// not look deleted.
 func (w *walk) dir(rel string, info fs.FileInfo, rules *ruleSet) error {
 	if w.enter != nil {
 		w.enter(rel, info)
 	}
 	abs := filepath.Join(w.root, filepath.FromSlash(rel))
 	entries, err := os.ReadDir(abs)
-	if err != nil {
-		if rel == "." {
-			return fmt.Errorf("%w: %w", errRootGone, err)
-		}
+	switch {
+	case rel == "." && errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %s", errRootGone, w.root)
+	case isGone(err) || rel != "." && errors.Is(err, fs.ErrPermission):
 		return nil
+	case err != nil:
+		return err
 	}
 	rules = readRules(rules, abs, w.ruled(rel))
 	w.next.dirs[rel] = dir{info, rules}
@@ -107,46 +111,63 @@ func (w *walk) dir(rel string, info fs.FileInfo, rules *ruleSet) error {
 		if w.skips(name, entry.IsDir(), rules) {
 			continue
 		}
-		switch info, err := entry.Info(); {
-		case err != nil: // it went away
+		info, err := entry.Info()
+		switch {
+		case isGone(err):
+			continue
+		case err != nil:
 		case info.IsDir():
-			_ = w.dir(name, info, rules) // an error only for the root
+			err = w.dir(name, info, rules)
 		case info.Mode().IsRegular():
-			w.file(name, info, false)
+			err = w.file(name, info, false)
 		case info.Mode()&fs.ModeSymlink != 0:
-			w.link(name)
+			err = w.link(name)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// link takes a link to a file for the file. Links to folders are not followed,
-// as no toolchain does, so there are no loops and no ways out of the tree.
-func (w *walk) link(rel string) {
-	info, err := os.Stat(filepath.Join(w.root, filepath.FromSlash(rel)))
-	if err == nil && info.Mode().IsRegular() {
-		w.file(rel, info, true)
-	}
+// isGone says whether an error only means that something is not there any more,
+// or is something else by now.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-func (w *walk) file(rel string, info fs.FileInfo, link bool) {
+// link takes a link to a file for the file. Links to folders are not followed,
+// as no toolchain does, so there are no loops and no ways out of the tree.
+func (w *walk) link(rel string) error {
+	info, err := os.Stat(filepath.Join(w.root, filepath.FromSlash(rel)))
+	if err != nil || !info.Mode().IsRegular() {
+		return nil // it leads nowhere, in circles, or to a folder
+	}
+	return w.file(rel, info, true)
+}
+
+func (w *walk) file(rel string, info fs.FileInfo, link bool) error {
 	if !w.includes(rel) {
-		return
+		return nil
 	}
 	f := file{info: info, link: link, racy: w.now.Sub(info.ModTime()) < racyWindow}
 	if w.last != nil && !w.dirty[rel] {
 		if old, ok := w.last.files[rel]; ok && !old.racy && sameStat(old.info, info) {
 			f.sum = old.sum
 			w.next.files[rel] = f
-			return
+			return nil
 		}
 	}
 	sum, err := w.hash(rel, info)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
+	switch {
+	case isGone(err):
+		return nil
+	case err != nil && !errors.Is(err, fs.ErrPermission):
+		return err
 	}
-	f.sum = sum // 0 where it cannot be read; the toolchain will say so
+	f.sum = sum // 0 where it may not be read; the toolchain will say so
 	w.next.files[rel] = f
+	return nil
 }
 
 func (w *walk) hash(rel string, info fs.FileInfo) (uint64, error) {
