@@ -23,8 +23,8 @@ type host struct {
 	operation, message, response, failed []byte
 }
 
-// compiled keeps what was compiled: several tests run the same guests.
-var compiled wazero.CompilationCache
+// cache keeps what was compiled: several tests run the same guests.
+var cache wazero.CompilationCache
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -33,10 +33,10 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		if compiled, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
+		if cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
 			panic(err)
 		}
-		defer compiled.Close(context.Background())
+		defer cache.Close(context.Background())
 		return m.Run()
 	}())
 }
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 func (h *host) runtime(t testing.TB) wazero.Runtime {
 	t.Helper()
 	ctx := t.Context()
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features).WithCompilationCache(compiled))
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features).WithCompilationCache(cache))
 	t.Cleanup(func() { r.Close(context.Background()) })
 	read := func(m api.Module, at, n uint32) []byte {
 		view, ok := m.Memory().Read(at, n)

@@ -85,6 +85,7 @@ func validate(t *testing.T, module []byte) {
 func TestSealedModulesAreValid(t *testing.T) {
 	validate(t, mustSeal(t, everything(t), nil))
 	validate(t, mustSeal(t, indices(t), nil))
+	validate(t, sealedGoGuest(t))
 }
 
 func TestNamesFollow(t *testing.T) {

@@ -194,6 +194,8 @@ func TestInstructionsHaveDepthAndIndex(t *testing.T) {
 	c.Loop(func() {
 		c.Get(0).IfElse(func() { c.Call(300) }, func() { c.Br(1) })
 	})
+	const tableSize, i64x2Mul wasm.Opcode = 0xfc<<16 | 16, 0xfd<<16 | 0xd5
+	c.Index(tableSize, 9).Op(i64x2Mul)
 	c.Index(wasm.OpRefFunc, 7).Index(wasm.OpReturnCall, 8)
 	type short struct {
 		op    wasm.Opcode
@@ -210,6 +212,8 @@ func TestInstructionsHaveDepthAndIndex(t *testing.T) {
 		{wasm.OpBr, 1, 2, false},
 		{wasm.OpEnd, 0, 1, false},
 		{wasm.OpEnd, 0, 0, false},
+		{tableSize, 9, 0, false},
+		{i64x2Mul, 0, 0, false},
 		{wasm.OpRefFunc, 7, 0, true},
 		{wasm.OpReturnCall, 8, 0, true},
 		{wasm.OpEnd, 0, -1, false},
