@@ -144,3 +144,12 @@ func (t *Bindings[T]) replace(change func(map[BindingID]*Bound[T])) {
 	change(m)
 	t.table.Store(&m)
 }
+
+// NoConfig is what a provider without any configuration asks of a binding: the
+// error is one of CodeInvalid where there is some.
+func (b Binding) NoConfig(provider string) error {
+	for key := range b.Config {
+		return &Error{Code: CodeInvalid, Message: fmt.Sprintf("%s has no configuration key %q: it has none at all", provider, key)}
+	}
+	return nil
+}

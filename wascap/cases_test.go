@@ -106,6 +106,7 @@ func payloadVectors(t *testing.T) []verifyVector {
 		{"byte order mark", "\ufeff" + nested(``), malformed},
 		{"NUL at the end", nested(``) + "\x00", malformed},
 		{"not UTF-8", nested(`,"name":"` + "\xff" + `"`), malformed},
+		{"not UTF-8 in an unknown key", beside(`,"x":"` + "\xff" + `"`), malformed},
 		{"overlong UTF-8", nested(`,"name":"` + "\xc0\xaf" + `"`), malformed},
 		{"half a pair", nested(`,"name":"\ud83d"`), malformed},
 		{"pair the wrong way", nested(`,"name":"\ude00\ud83d"`), malformed},

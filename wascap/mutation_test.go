@@ -46,8 +46,9 @@ func TestEveryByteCounts(t *testing.T) {
 	})
 }
 
-// TestMutations breaks a Go guest in 20,000 random ways (1,000 under -short).
-// A half of them touches the claims section, which is a thousandth of the file.
+// TestMutations breaks a Go guest in 20,000 random ways (1,000 under -short
+// and with the race detector, which looks for other things). Half of them touch
+// the claims section, which is a thousandth of the file.
 func TestMutations(t *testing.T) {
 	guest := buildGuest(t)
 	account := fixedKey(t, wascap.Account, "a")
@@ -59,7 +60,7 @@ func TestMutations(t *testing.T) {
 		t.Fatal(err)
 	}
 	count := 20000
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		count = 1000
 	}
 	seed := rand.Uint64()

@@ -2,6 +2,7 @@ package wascap_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -138,11 +139,13 @@ func makeKeyVectors(t *testing.T) []keyVector {
 	last := seed[len(seed)-1:]
 	spare := string("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[strings.Index("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", last)|1])
 	curve := wascap.EncodePublicForTest(23<<3, bytes.Repeat([]byte{9}, 32))
+	raw := sha256.Sum256([]byte("m")) // the secret of seed
+	spareHead := wascap.EncodePublicForTest(18<<3|3, append([]byte{1}, raw[:]...))
 	for name, text := range map[string]string{
 		"empty": "", "lower case": strings.ToLower(public), "line break": public + "\n", "padding": public + "======",
 		"letters swapped": public[:20] + public[21:22] + public[20:21] + public[22:], "cut": public[:55], "prefix changed": "A" + public[1:],
 		"seed with spare bits": seed[:len(seed)-1] + spare, "seed in lower case": strings.ToLower(seed), "seed cut": seed[:57],
-		"point of small order": "A" + strings.Repeat("A", 55), "curve key": curve,
+		"point of small order": "A" + strings.Repeat("A", 55), "curve key": curve, "seed with spare bits in its head": spareHead,
 	} {
 		vectors = append(vectors, keyVector{Name: name, Text: text, Result: "invalid"})
 	}

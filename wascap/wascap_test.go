@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -113,6 +114,7 @@ func TestSignRefuses(t *testing.T) {
 		"empty cap":       {smallModule, change(func(c *wascap.Claims) { c.Capabilities = []string{""} }), account, "caps"},
 		"line in tag":     {smallModule, change(func(c *wascap.Claims) { c.Tags = []string{"a\nb"} }), account, "tags"},
 		"negative rev":    {smallModule, change(func(c *wascap.Claims) { c.Revision = -1 }), account, "rev"},
+		"large rev":       {smallModule, change(func(c *wascap.Claims) { c.Revision = math.MaxInt }), account, "rev"},
 		"revision 4":      {smallModule, change(func(c *wascap.Claims) { c.WascapRevision = 4 }), account, "revision 4"},
 		"before 1970":     {smallModule, change(func(c *wascap.Claims) { c.Expires = time.Unix(-1, 0) }), account, "exp"},
 		"after 9999":      {smallModule, change(func(c *wascap.Claims) { c.NotBefore = time.Unix(253402300800, 0) }), account, "nbf"},

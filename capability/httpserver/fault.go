@@ -53,11 +53,9 @@ func (h *guestHandler) fail(w http.ResponseWriter, r *http.Request, f *fault, ac
 	if f.status == StatusClientGone {
 		return
 	}
-	contentType, body := "text/plain; charset=utf-8", []byte(nil)
+	contentType, body := "text/plain; charset=utf-8", publicText(f, id)
 	if h.development {
 		contentType, body = page(f, access.Build, id, r.Header.Values("Accept"))
-	} else {
-		body = publicText(f, id)
 	}
 	header := w.Header()
 	header.Set("Content-Type", contentType)
@@ -86,15 +84,21 @@ func (h *guestHandler) log(ctx context.Context, f *fault, access *Access, id str
 	case f.client:
 		level = slog.LevelWarn
 	}
-	h.logger.LogAttrs(ctx, level, "request failed",
+	attributes := []slog.Attr{
 		slog.String("method", access.Method),
 		slog.String("path", access.Path),
 		slog.Int("status", f.status),
 		slog.String("code", string(f.err.Code)),
 		slog.String("error", f.err.Message),
-		slog.String("detail", f.err.Detail),
 		slog.String("request", id),
-		slog.String("build", access.Build))
+	}
+	if f.err.Detail != "" {
+		attributes = append(attributes, slog.String("detail", f.err.Detail))
+	}
+	if access.Build != "" {
+		attributes = append(attributes, slog.String("build", access.Build))
+	}
+	h.logger.LogAttrs(ctx, level, "request failed", attributes...)
 }
 
 // publicText is what anybody may see.

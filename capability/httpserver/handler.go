@@ -55,7 +55,7 @@ func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, access *Acces
 		h.exchanges.Put(x)
 	}()
 	payload, f := x.encode(w, r, h.options)
-	access.BytesIn = int64(len(x.body))
+	access.BytesIn = int64(x.size)
 	if f != nil {
 		return nil, f
 	}

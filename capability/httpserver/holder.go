@@ -151,13 +151,14 @@ func parseProcAddress(s string) (netip.AddrPort, bool) {
 	}
 	ip, ok := netip.AddrFromSlice(b)
 	n, err := strconv.ParseUint(port, 16, 16)
-	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), ok && err == nil
+	return netip.AddrPortFrom(ip, uint16(n)), ok && err == nil
 }
 
 // overlap tells whether two sockets cannot both listen.
 func overlap(a, b netip.AddrPort) bool {
+	x, y := a.Addr().Unmap(), b.Addr().Unmap()
 	wildcard := func(ip netip.Addr) bool { return !ip.IsValid() || ip.IsUnspecified() }
-	return a.Port() == b.Port() && (wildcard(a.Addr()) || wildcard(b.Addr()) || a.Addr() == b.Addr().Unmap())
+	return a.Port() == b.Port() && (wildcard(x) || wildcard(y) || x == y)
 }
 
 // hasOpen tells whether a process has one of the sockets open. The files of

@@ -196,7 +196,8 @@ func (p *Provider) Describe() capability.Descriptor {
 
 // Bind listens and serves requests from then on, also before it returns. An
 // address that is taken gives an *AddressInUseError, which is an *Error of
-// CodeConflict too.
+// CodeConflict too. The payload that d is given is d's until it answers without
+// an error: then it is used again.
 func (p *Provider) Bind(ctx context.Context, b capability.Binding, d capability.Dispatcher) error {
 	address, err := addressOf(b.Config)
 	if err != nil {
@@ -297,7 +298,9 @@ func (p *Provider) Addr(id capability.BindingID) net.Addr {
 	return nil
 }
 
-// Unbind stops listening at once and lets the requests in hand finish. When ctx
+// Unbind stops listening at once and lets the requests in hand finish. Idle
+// connections end a quarter of a second later, as one may be about to bring a
+// request; an answer from now on says that its connection ends. When ctx
 // or Options.DrainTimeout ends first, they are cut off and the error has
 // CodeDeadline. A second Unbind of the same binding waits for the first, and
 // cuts it short when its own ctx ends.

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,14 +15,20 @@ import (
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/payload/httppb"
+	"github.com/waxosuit/waxo/capability/payload/wire"
 )
 
 const (
 	// maxPooled bounds the buffers that are kept for the next request.
-	maxPooled = 1 << 20
+	maxPooled = 2 << 20
 
-	// firstRead bounds what is allocated for a body that was only announced.
+	// firstRead bounds what is allocated for a body that was only announced,
+	// minRead is the least room to read into.
 	firstRead = 64 << 10
+	minRead   = 512
+
+	// bodyTag is the tag of the field "body" of http.Request.
+	bodyTag = 5<<3 | byte(wire.Bytes)
 )
 
 // connectionHeaders concern one connection, or are the server's own affair.
@@ -40,29 +47,56 @@ var connectionHeaders = map[string]bool{
 // exchange has the buffers of one request, for the next one to use again.
 type exchange struct {
 	header  map[string]string
-	body    []byte
+	body    []byte // only for bodies of unknown length
 	payload []byte
+	size    int // of the body, as far as it was read
 }
 
 // encode reads the request to its end and returns its payload, which is valid
 // until the exchange is used again.
+//
+// The body is the payload's last field: where its length is known it is read
+// right into its place. The format lets a message be the concatenation of two,
+// here one with all but the body and one with the body alone.
 func (x *exchange) encode(w http.ResponseWriter, r *http.Request, o *Options) ([]byte, *fault) {
+	x.size = 0
 	path, f := targetPath(r)
 	if f != nil {
 		return nil, f
 	}
-	if f := x.readBody(w, r, o); f != nil {
+	body := bodyReader{r: http.MaxBytesReader(w, r.Body, o.MaxBody), size: &x.size}
+	control := http.NewResponseController(w)
+	if r.Body != http.NoBody {
+		_ = control.SetReadDeadline(time.Now().Add(o.ReadTimeout)) // fails where Wrap has hidden it: documented
+	}
+	length := r.ContentLength
+	switch {
+	case length > o.MaxBody:
+		return nil, bodyTooLarge(o.MaxBody)
+	case length < 0:
+		if x.body, f = body.appendTo(x.body[:0], o.MaxBody); f != nil {
+			return nil, f
+		}
+		length = int64(len(x.body))
+	}
+	x.setHeader(r, length)
+	request := httppb.Request{Method: r.Method, Path: path, QueryString: encodeNonASCII(r.URL.RawQuery), Header: x.header}
+	x.payload = request.AppendProto(slices.Grow(x.payload[:0], request.ProtoSize()+2*binary.MaxVarintLen64))
+	if length > 0 {
+		x.payload = wire.AppendVarint(append(x.payload, bodyTag), uint64(length))
+	}
+	if r.ContentLength < 0 {
+		x.payload = append(x.payload, x.body...)
+	} else if x.payload, f = body.appendTo(x.payload, length); f != nil {
 		return nil, f
 	}
-	x.setHeader(r)
-	request := httppb.Request{
-		Method:      r.Method,
-		Path:        path,
-		QueryString: encodeNonASCII(r.URL.RawQuery),
-		Header:      x.header,
-		Body:        x.body,
+	if int64(x.size) != length {
+		return nil, refuse(http.StatusBadRequest, capability.CodeInvalid, "the request's body is not as long as announced")
 	}
-	x.payload = request.AppendProto(slices.Grow(x.payload[:0], request.ProtoSize()))
+	if r.Body != http.NoBody {
+		// Where reading failed the deadline stays: net/http may read on.
+		_ = control.SetReadDeadline(time.Time{})
+	}
 	return x.payload, nil
 }
 
@@ -94,35 +128,30 @@ func targetPath(r *http.Request) (string, *fault) {
 	return "", refuse(http.StatusBadRequest, capability.CodeInvalid, "the request target is no path")
 }
 
-// readBody reads the body into x.body.
-func (x *exchange) readBody(w http.ResponseWriter, r *http.Request, o *Options) *fault {
-	x.body = x.body[:0]
-	if r.Body == http.NoBody {
-		return nil
-	}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(o.ReadTimeout)) // fails where Wrap has hidden it: documented
-	if r.ContentLength > o.MaxBody {
-		return bodyTooLarge(o.MaxBody)
-	}
-	x.body = slices.Grow(x.body, int(min(max(r.ContentLength, 512), firstRead)))
-	body := http.MaxBytesReader(w, r.Body, o.MaxBody)
+// bodyReader reads a request's body and counts its bytes.
+type bodyReader struct {
+	r    io.Reader
+	size *int
+}
+
+// appendTo reads to the end. Memory is taken for what has arrived and a few
+// times as much, not for what was announced.
+func (b bodyReader) appendTo(dst []byte, announced int64) ([]byte, *fault) {
 	for {
-		n, err := body.Read(x.body[len(x.body):cap(x.body)])
-		x.body = x.body[:len(x.body)+n]
+		if len(dst) == cap(dst) {
+			want := min(announced-int64(*b.size), int64(max(firstRead, 3**b.size)))
+			dst = slices.Grow(dst, int(max(want, minRead)))
+		}
+		n, err := b.r.Read(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		*b.size += n
 		if err == io.EOF {
-			break
+			return dst, nil
 		}
 		if err != nil {
-			return bodyFault(err)
-		}
-		if len(x.body) == cap(x.body) {
-			x.body = slices.Grow(x.body, len(x.body))
+			return dst, bodyFault(err)
 		}
 	}
-	// Where reading failed the deadline stays: net/http may read on.
-	_ = control.SetReadDeadline(time.Time{})
-	return nil
 }
 
 func bodyTooLarge(limit int64) *fault {
@@ -143,7 +172,7 @@ func bodyFault(err error) *fault {
 }
 
 // setHeader puts the request's headers into x.header.
-func (x *exchange) setHeader(r *http.Request) {
+func (x *exchange) setHeader(r *http.Request, length int64) {
 	h := x.header
 	clear(h)
 	for name, values := range r.Header {
@@ -162,7 +191,7 @@ func (x *exchange) setHeader(r *http.Request) {
 	}
 	delete(h, "Content-Length")
 	if r.ContentLength != 0 || r.Header["Content-Length"] != nil {
-		h["Content-Length"] = strconv.Itoa(len(x.body))
+		h["Content-Length"] = strconv.FormatInt(length, 10)
 	}
 	if r.Host != "" {
 		h["Host"] = toUTF8(r.Host)

@@ -45,7 +45,7 @@ func newServer(p *Provider, b capability.Binding, d capability.Dispatcher, liste
 	o := &p.options
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &server{
-		listener: listener,
+		listener: &onceListener{Listener: listener},
 		timeout:  o.DrainTimeout,
 		logger:   o.Logger.With("guest", b.GuestName, "binding", b.Name),
 		cancel:   cancel,
@@ -249,4 +249,16 @@ func (l *load) closeSilent() {
 			_ = c.Close() // its goroutine sees the end
 		}
 	}
+}
+
+// onceListener is closed once, though both drain and net/http close it.
+type onceListener struct {
+	net.Listener
+	once sync.Once
+	err  error
+}
+
+func (l *onceListener) Close() error {
+	l.once.Do(func() { l.err = l.Listener.Close() })
+	return l.err
 }

@@ -115,6 +115,7 @@ func (s *bubble) expectNone(until time.Duration) {
 		s.Errorf("a change after %v: %q", time.Since(s.start), c.Paths)
 	case <-time.After(until - time.Since(s.start)):
 	}
+	synctest.Wait() // the notices are read after this
 }
 
 func (s *bubble) wait(until time.Duration) { <-time.After(until - time.Since(s.start)) }

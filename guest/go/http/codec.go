@@ -164,10 +164,10 @@ func (r *Response) check() error {
 	}
 	for _, f := range r.Header.fields {
 		if !validName(f.name) {
-			return &waxo.Error{Code: "internal", Message: "http: " + strconv.Quote(f.name) + " is no name of a header"}
+			return &waxo.Error{Code: "internal", Message: "http: " + "\"" + f.name + "\" is no name of a header"}
 		}
 		if !validValue(f.value) || !utf8.ValidString(f.value) {
-			return &waxo.Error{Code: "internal", Message: "http: the header " + f.name + " holds a control character or is not UTF-8: " + strconv.Quote(f.value)}
+			return &waxo.Error{Code: "internal", Message: "http: the header " + f.name + " holds a control character or is not UTF-8"}
 		}
 	}
 	return nil

@@ -50,7 +50,7 @@ func (h *Header) All() iter.Seq2[string, string] {
 // find looks from the end: the last of two equal names counts, as protobuf has it.
 func (h *Header) find(name string) int {
 	for i := len(h.fields) - 1; i >= 0; i-- {
-		if strings.EqualFold(h.fields[i].name, name) {
+		if equalFold(h.fields[i].name, name) {
 			return i
 		}
 	}
@@ -75,6 +75,27 @@ func validValue(value string) bool {
 		}
 	}
 	return true
+}
+
+// equalFold compares ASCII text without regard to case. It is here because what
+// package strings has brings the tables of Unicode into every guest.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }
 
 func isAlphanumeric(c byte) bool {

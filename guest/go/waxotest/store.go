@@ -174,22 +174,19 @@ func (s *store) rangeOf(r *pb.ListRangeRequest) (message, error) {
 		return &pb.ListRangeResponse{}, err
 	}
 	n := len(it.members)
-	start, stop := position(r.Start, n), min(position(r.Stop, n), n-1)
+	start, stop := max(position(r.Start, n), 0), min(position(r.Stop, n), n-1)
 	if start > stop {
 		return &pb.ListRangeResponse{}, nil
 	}
 	return &pb.ListRangeResponse{Values: it.members[start : stop+1]}, nil
 }
 
-// position counts from the end where it is negative, as far as the start.
+// position counts from the end where it is negative.
 func position(p int32, n int) int {
-	switch {
-	case p >= 0:
-		return int(p)
-	case int(p)+n >= 0:
+	if p < 0 {
 		return int(p) + n
 	}
-	return 0
+	return int(p)
 }
 
 func (s *store) removeItem(r *pb.ListDelItemRequest) (message, error) {

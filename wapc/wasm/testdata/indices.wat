@@ -44,6 +44,7 @@
 
   ;; Writes "started\n", which the data segments at 1032 and 1037 make up.
   (func $start
+    (memory.init $rest (i32.const 1037) (i32.const 0) (i32.const 3))
     (i32.store (i32.const 1024) (i32.const 1032))
     (i32.store (i32.const 1028) (i32.const 8))
     (call $write (i32.const 1) (i32.const 1024) (i32.const 1) (i32.const 1048))
