@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -108,5 +109,24 @@ func TestMemory(t *testing.T) {
 				t.Fatal("a size after release")
 			}
 		})
+	}
+}
+
+// TestStopIsFinal: a call may have its instance and not have begun when the
+// pool stops everything.
+func TestStopIsFinal(t *testing.T) {
+	s := &stopper{}
+	s.stop(ErrClosed)
+	for range 2 {
+		run := s.begin(t.Context(), nil, time.Hour)
+		if run.Err() == nil {
+			t.Fatal("a run began after the stop")
+		}
+		if cause := s.end(t.Context(), run); cause != ErrClosed {
+			t.Fatalf("the cause is %v", cause)
+		}
+	}
+	if s.timer != nil {
+		t.Fatal("a timer was left behind")
 	}
 }

@@ -2,7 +2,10 @@ package wapc
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/waxosuit/waxo/wapc/wasm"
 )
@@ -48,12 +51,12 @@ type callGraph struct {
 }
 
 type callNode struct {
-	calls   []uint32 // nodes, once for each call
-	cost    int      // bytes of code that a call leads through without a look
-	loops   bool     // it begins with a loop of its own
-	looks   bool     // the engine looks when it begins
-	state   visitState
-	address bool // it may be called indirectly
+	calls []uint32 // nodes, once for each call
+	cost  int      // bytes of code that a call leads through without a look
+	loops bool     // it begins with a loop of its own
+	looks bool     // the engine looks when it begins
+	state visitState
+	taken bool // its address is: it may be called indirectly
 }
 
 type visitState byte
@@ -70,47 +73,66 @@ type step struct{ node, next int }
 func newCallGraph(m *wasm.Module) (*callGraph, error) {
 	g := &callGraph{functions: len(m.Code), nodes: make([]callNode, len(m.Code)+len(m.Types))}
 	imported := uint32(m.ImportedFuncs())
-	take := func(f uint32) {
-		if f >= imported && f-imported < uint32(g.functions) {
-			g.nodes[f-imported].address = true
+	same := canonicalTypes(m.Types)
+	taken, err := g.readFunctions(m, imported, same)
+	if err != nil {
+		return nil, err
+	}
+	take := func(in wasm.Instr) {
+		if in.Op == wasm.OpRefFunc {
+			taken = append(taken, in.Index)
 		}
 	}
 	for i := range m.Elements {
-		for _, f := range m.Elements[i].Funcs {
-			take(f)
-		}
+		taken = append(taken, m.Elements[i].Funcs...)
 		for _, e := range m.Elements[i].Exprs {
-			if err := walk(e, func(in wasm.Instr) {
-				if in.Op == wasm.OpRefFunc {
-					take(in.Index)
-				}
-			}); err != nil {
+			if err := walk(e, take); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for i := range m.Globals {
-		if err := walk(m.Globals[i].Init, func(in wasm.Instr) {
-			if in.Op == wasm.OpRefFunc {
-				take(in.Index)
-			}
-		}); err != nil {
+		if err := walk(m.Globals[i].Init, take); err != nil {
 			return nil, err
 		}
 	}
-	same := canonicalTypes(m.Types)
-	for i := range m.Code {
-		if err := g.addFunction(i, m.Code[i].Code, imported, same, take); err != nil {
-			return nil, fmt.Errorf("function %d: %w", int(imported)+i, err)
+	slices.Sort(taken) // the outcome must not depend on who was first: compiled code is kept by content
+	for _, f := range taken {
+		i := int64(f) - int64(imported)
+		if i < 0 || i >= int64(g.functions) || g.nodes[i].taken || uint64(m.Funcs[i]) >= uint64(len(same)) {
+			continue
 		}
-	}
-	for i, t := range m.Funcs {
-		if g.nodes[i].address && uint64(t) < uint64(len(same)) {
-			n := &g.nodes[g.functions+same[t]]
-			n.calls = append(n.calls, uint32(i))
-		}
+		g.nodes[i].taken = true
+		n := &g.nodes[g.functions+same[m.Funcs[i]]]
+		n.calls = append(n.calls, uint32(i))
 	}
 	return g, nil
+}
+
+// readFunctions reads the calls of all functions, on all cores, and tells which
+// functions they take the address of.
+func (g *callGraph) readFunctions(m *wasm.Module, imported uint32, same []int) (taken []uint32, err error) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	var mu sync.Mutex // guards the results
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(g.functions); i = next.Add(1) - 1 {
+				refs, e := g.readFunction(int(i), m.Code[i].Code, imported, same)
+				if refs == nil && e == nil {
+					continue
+				}
+				mu.Lock()
+				taken = append(taken, refs...)
+				if e != nil && err == nil {
+					err = fmt.Errorf("function %d: %w", int64(imported)+i, e)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return taken, err
 }
 
 // canonicalTypes maps each type to the first that is equal: call_indirect takes
@@ -136,19 +158,20 @@ func walk(code []byte, see func(wasm.Instr)) error {
 	return r.Err()
 }
 
-// addFunction reads the calls of a function.
-func (g *callGraph) addFunction(i int, code []byte, imported uint32, same []int, take func(uint32)) error {
+// readFunction reads the calls of a function, and tells which functions it
+// takes the address of.
+func (g *callGraph) readFunction(i int, code []byte, imported uint32, same []int) (taken []uint32, err error) {
 	n := &g.nodes[i]
 	n.cost = len(code)
 	straight := true // nothing so far can have led elsewhere
-	return walk(code, func(in wasm.Instr) {
+	err = walk(code, func(in wasm.Instr) {
 		switch in.Op {
 		case wasm.OpLoop:
 			n.loops = n.loops || straight
 		case wasm.OpIf, wasm.OpBr, wasm.OpBrIf, wasm.OpBrTable, wasm.OpReturn:
 			straight = false
 		case wasm.OpRefFunc:
-			take(in.Index)
+			taken = append(taken, in.Index)
 		case wasm.OpCall, wasm.OpReturnCall:
 			straight = false
 			if in.Index >= imported && in.Index-imported < uint32(g.functions) {
@@ -161,6 +184,7 @@ func (g *callGraph) addFunction(i int, code []byte, imported uint32, same []int,
 			}
 		}
 	})
+	return taken, err
 }
 
 // visit goes through everything that a node calls, deepest first, and decides

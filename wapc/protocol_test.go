@@ -234,6 +234,9 @@ func TestHostEndsTheGoroutine(t *testing.T) {
 	if _, err := p.Call(t.Context(), "op", (&script{}).do(end, 1).bytes()); err != nil {
 		t.Fatalf("the only place of the pool was lost: %v", err)
 	}
+	if s := p.Stats(); s.Replaced != 1 {
+		t.Fatalf("an instance serves again that was left in the middle: %+v", s)
+	}
 }
 
 // TestProtocolViolations: each ends the instance, none anything else.

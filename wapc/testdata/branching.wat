@@ -6,6 +6,7 @@
   (memory (export "memory") 1)
   (table 1 1 funcref)
   (elem (i32.const 0) $byTable)
+  (func $enterTable (param $n i32) (call_indirect (type $step) (local.get $n) (i32.const 0)))
   (func $direct (param $n i32)
     (if (local.get $n) (then
       (call $direct (i32.sub (local.get $n) (i32.const 1)))
@@ -80,6 +81,6 @@
   (func $c64)
   (func (export "__guest_call") (param $op i32) (param i32) (result i32)
     (if (i32.eq (local.get $op) (i32.const 1)) (then (call $direct (i32.const 64))))
-    (if (i32.eq (local.get $op) (i32.const 2)) (then (call $byTable (i32.const 64))))
+    (if (i32.eq (local.get $op) (i32.const 2)) (then (call $enterTable (i32.const 64))))
     (if (i32.eq (local.get $op) (i32.const 3)) (then (call $c1)))
     (i32.const 1)))
