@@ -74,7 +74,9 @@ var rules = []rule{
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
 	{packages: "guest/go/...", imports: []string{"guest/go/..."}, tests: []string{"capability", "capability/payload/..."}},
-	{packages: "guest", imports: []string{"guest/go"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
+	{packages: "guest", imports: []string{"guest/go"}, tests: []string{
+		"capability/...", "emulators/redis", "guest/go/...", "guest/guesttest",
+	}},
 	{packages: "guest/guesttest", imports: []string{wazero + "/..."}},
 
 	// The emulators are leaves: servers that know no host.

@@ -81,8 +81,7 @@ func (g *bare) Call(ctx context.Context, operation string, payload []byte) ([]by
 // that the machine's moods even out. Beyond the bare engine's, a call's cost is
 // chiefly that of the copies which the caller and the Host may keep.
 func BenchmarkCall(b *testing.B) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := b.Context()
 	const turn = 50
 	contenders := []interface {
 		Call(context.Context, string, []byte) ([]byte, error)

@@ -67,16 +67,20 @@ func TestMutations(t *testing.T) {
 	t.Logf("seed %d", seed)
 	var buffers sync.Pool
 	inParallel(count, func(i int) {
-		buffer, _ := buffers.Get().([]byte)
+		buffer, ok := buffers.Get().(*[]byte)
+		if !ok {
+			buffer = new([]byte)
+		}
 		m := mutator{rand.New(rand.NewPCG(seed, uint64(i))), signed, donor, len(guest)}
-		kind, module := m.mutate(buffer[:0])
+		kind, module := m.mutate((*buffer)[:0])
 		if bytes.Equal(module, signed) || bytes.Equal(module, donor) {
 			t.Errorf("mutation %d (%s) changed nothing", i, kind)
 		}
 		if _, err := wascap.Verify(module, noon); err == nil {
 			t.Errorf("mutation %d (%s) was accepted", i, kind)
 		}
-		buffers.Put(module)
+		*buffer = module
+		buffers.Put(buffer)
 	})
 }
 

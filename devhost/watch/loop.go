@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -368,9 +369,7 @@ func (l *loop) commit(paths []string, held map[string]bool, next *tree) {
 	told := &tree{files: next.files, dirs: next.dirs}
 	if len(held) > 0 {
 		told.files = make(map[string]file, len(next.files))
-		for p, f := range next.files {
-			told.files[p] = f
-		}
+		maps.Copy(told.files, next.files)
 	}
 	for _, p := range paths {
 		if held[p] {

@@ -65,7 +65,7 @@ func TestHealth(t *testing.T) {
 type (
 	stringer  struct{}
 	nilError  struct{ text string }
-	plainType struct{ float64 }
+	plainType struct{ _ float64 }
 )
 
 func (stringer) String() string   { return "a stringer" }
