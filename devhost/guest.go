@@ -111,12 +111,14 @@ func (h *Host) verify(module []byte) (*wascap.Claims, error) {
 
 func poolOptions(g *Guest, l Limits) *wapc.PoolOptions {
 	return &wapc.PoolOptions{
-		Host:            guestHost{g},
-		MaxInstances:    l.Instances,
-		MaxWaiting:      l.Waiting,
-		CallTimeout:     l.CallTimeout,
-		StartTimeout:    l.CallTimeout,
-		MemoryLimit:     l.Memory,
+		Host:         guestHost{g},
+		MaxInstances: l.Instances,
+		MaxWaiting:   l.Waiting,
+		CallTimeout:  l.CallTimeout,
+		StartTimeout: l.CallTimeout,
+		MemoryLimit:  l.Memory,
+		// The Go runtime says first what went wrong, then dumps its goroutines.
+		LogLines:        64,
 		MaxRequest:      l.RequestBody + envelope,
 		MaxResponse:     l.ResponseBody + envelope,
 		MaxHostPayload:  l.RequestBody + envelope,

@@ -99,6 +99,9 @@ type Host struct {
 	failed   atomic.Pointer[Failure]
 	bindings atomic.Pointer[map[bindingKey]*bound]
 
+	settled chan struct{} // closed when the first build serves or failed
+	settle  sync.Once
+
 	mu     sync.Mutex // held while bindings or the guest change
 	owner  Identity   // whose bindings these are
 	closed bool
@@ -110,7 +113,7 @@ func New(opts *Options) (*Host, error) {
 	if opts == nil || opts.Engine == nil {
 		return nil, errors.New("devhost: Options.Engine is required")
 	}
-	h := &Host{opts: *opts}
+	h := &Host{opts: *opts, settled: make(chan struct{})}
 	h.opts.Limits = opts.Limits.Defaults()
 	if h.opts.Log == nil {
 		h.opts.Log = slog.New(slog.DiscardHandler)
@@ -143,6 +146,7 @@ func (h *Host) Activate(g *Guest) error {
 	}
 	old := h.current.Swap(g)
 	h.failed.Store(nil)
+	h.settle.Do(func() { close(h.settled) })
 	if old != nil && old != g {
 		h.drains.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), h.opts.Limits.DrainTimeout)
@@ -166,7 +170,10 @@ type Failure struct {
 
 // SetFailure makes the replies of a development host say that a newer build
 // failed, until the next Activate.
-func (h *Host) SetFailure(f Failure) { h.failed.Store(&f) }
+func (h *Host) SetFailure(f Failure) {
+	h.failed.Store(&f)
+	h.settle.Do(func() { close(h.settled) })
+}
 
 // ClearFailure takes SetFailure back: the source is again that of the build
 // that serves.
@@ -202,6 +209,9 @@ func (h *Host) acquire() *Guest {
 
 // dispatch carries an operation of a capability to the guest.
 func (h *Host) dispatch(ctx context.Context, id, operation string, payload []byte) (capability.Reply, error) {
+	if h.opts.Development {
+		h.awaitFirst(ctx)
+	}
 	g := h.acquire()
 	if g == nil {
 		return capability.Reply{Build: h.label(nil)}, h.noGuest()
@@ -217,6 +227,22 @@ func (h *Host) dispatch(ctx context.Context, id, operation string, payload []byt
 	}
 	reply.Payload = answer
 	return reply, nil
+}
+
+// awaitFirst holds calls that come while the first build is under way, instead
+// of failing them.
+func (h *Host) awaitFirst(ctx context.Context) {
+	select {
+	case <-h.settled:
+		return
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.opts.Limits.CallTimeout)
+	defer cancel()
+	select {
+	case <-h.settled:
+	case <-ctx.Done():
+	}
 }
 
 func (h *Host) noGuest() error {
@@ -241,6 +267,7 @@ func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+	h.settle.Do(func() { close(h.settled) })
 	err := h.unbindAll(ctx)
 	if g := h.current.Swap(nil); g != nil {
 		err = errors.Join(err, g.Close(ctx))

@@ -324,14 +324,20 @@ func TestDevelopmentAdmitsThrowawayKeysAndNamesBuilds(t *testing.T) {
 	s := newSigner(t)
 	h := newHost(t, func(o *Options) { o.Development = true })
 	label := func() string {
-		t.Helper()
 		reply, _ := h.Call(t.Context(), capability.Core, "Test", []byte("v"))
 		return reply.Build
 	}
-	if got := label(); got != "none yet" {
-		t.Errorf("before the first build the label is %q", got)
+	first := make(chan string)
+	go func() { first <- label() }()
+	select {
+	case got := <-first:
+		t.Errorf("a call before the first build was answered: %q", got)
+	case <-time.After(20 * time.Millisecond):
 	}
 	h.SetFailure(Failure{Build: "1", Detail: "main.go:3:1: no"})
+	if got := <-first; got != "none; build 1 failed" {
+		t.Errorf("the call that was held got %q", got)
+	}
 	_, err := call(t, h, []byte("v"))
 	if e := capability.AsError(err); e.Code != capability.CodeUnavailable || e.Detail != "main.go:3:1: no" {
 		t.Errorf("got %+v", e)

@@ -64,27 +64,17 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 // Compile checks and compiles a module. Its errors are a *FormatError, an
 // *ImportError, an *ExportError, ErrClosed, or ctx's.
 func (e *Engine) Compile(ctx context.Context, module []byte) (*Module, error) {
-	s, err := inspect(module)
-	if err != nil {
-		return nil, &FormatError{err}
-	}
-	form, err := s.checkImports()
+	i, err := inspect(module)
 	if err != nil {
 		return nil, err
-	}
-	if err := s.checkExports(); err != nil {
-		return nil, err
-	}
-	if module, err = s.limit(module); err != nil {
-		return nil, &FormatError{err}
 	}
 	if e.isClosed() {
 		return nil, ErrClosed
 	}
-	m, err := e.build(ctx, module, form, e.config.WithCompilationCache(e.cache))
+	m, err := e.build(ctx, i, e.config.WithCompilationCache(e.cache))
 	if err != nil && e.onDisk && ctx.Err() == nil {
 		// A damaged file in the cache must not keep a good module from running.
-		m, err = e.build(ctx, module, form, e.config)
+		m, err = e.build(ctx, i, e.config)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -92,15 +82,17 @@ func (e *Engine) Compile(ctx context.Context, module []byte) (*Module, error) {
 		}
 		return nil, &FormatError{err}
 	}
-	m.engine, m.imports = e, s.importNames()
-	m.memoryMin = int64(m.compiled.ExportedMemories()[exportMemory].Min()) << 16
-	return m, e.adopt(ctx, m)
+	m.engine, m.imports, m.memoryMin = e, i.imports, i.memoryMin
+	if err := e.adopt(m); err != nil {
+		return nil, errors.Join(err, m.release(context.WithoutCancel(ctx)))
+	}
+	return m, nil
 }
 
 // build compiles the module and the host functions that it imports. Each module
 // has a runtime of its own: modules that use different forms of __host_call
 // must not meet in one.
-func (e *Engine) build(ctx context.Context, module []byte, form callForm, config wazero.RuntimeConfig) (m *Module, err error) {
+func (e *Engine) build(ctx context.Context, i *inspection, config wazero.RuntimeConfig) (m *Module, err error) {
 	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
 	m = &Module{pools: map[*Pool]struct{}{}, runtime: wazero.NewRuntimeWithConfig(ctx, config)}
 	defer func() {
@@ -112,22 +104,22 @@ func (e *Engine) build(ctx context.Context, module []byte, form callForm, config
 			m = nil
 		}
 	}()
-	if m.hostCode, err = hostModule(m.runtime, form).Compile(ctx); err != nil {
+	if m.hostCode, err = hostModule(m.runtime, i.form).Compile(ctx); err != nil {
 		return m, err
 	}
 	if _, err = m.runtime.InstantiateModule(ctx, m.hostCode, wazero.NewModuleConfig().WithName(importModule)); err != nil {
 		return m, err
 	}
-	m.compiled, err = m.runtime.CompileModule(ctx, module)
+	m.compiled, err = m.runtime.CompileModule(ctx, i.code)
 	return m, err
 }
 
 // adopt makes the engine responsible for m.
-func (e *Engine) adopt(ctx context.Context, m *Module) error {
+func (e *Engine) adopt(m *Module) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
-		return errors.Join(ErrClosed, m.release(ctx))
+		return ErrClosed
 	}
 	e.modules[m] = struct{}{}
 	return nil

@@ -7,6 +7,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/waxosuit/waxo/wapc/wasm"
 )
 
 // Names of the call protocol.
@@ -79,23 +81,28 @@ func hostModule(r wazero.Runtime, form callForm) wazero.HostModuleBuilder {
 	return b
 }
 
+// i32s is a function type of i32 alone.
+func i32s(params, results int) wasm.FuncType {
+	all := slices.Repeat([]wasm.ValType{wasm.I32}, max(params, results))
+	return wasm.FuncType{Params: all[:params], Results: all[:results]}
+}
+
 // checkImports tells which form of __host_call the module imports, or names
 // every import that is not served.
-func (s *summary) checkImports() (callForm, error) {
+func checkImports(m *wasm.Module) (callForm, error) {
 	var bad []BadImport
 	form := callForm(0)
-	for _, i := range s.imports {
-		problem := s.importProblem(i)
-		if problem == "" && i.name == fnHostCall {
-			sig, _ := s.typeAt(i.typ)
-			f := callForm(len(sig.params))
+	for _, i := range m.Imports {
+		problem := importProblem(i)
+		if problem == "" && i.Name == fnHostCall {
+			f := callForm(len(i.Type.Func.Params))
 			if form != 0 && f != form {
 				problem = fmt.Sprintf("it is imported with %d parameters as well", form)
 			}
 			form = f
 		}
 		if problem != "" {
-			bad = append(bad, BadImport{Module: i.module, Name: i.name, Kind: kinds[i.kind], Problem: problem})
+			bad = append(bad, BadImport{Module: i.Module, Name: i.Name, Kind: i.Type.Kind.String(), Problem: problem})
 		}
 	}
 	if bad != nil {
@@ -107,72 +114,62 @@ func (s *summary) checkImports() (callForm, error) {
 	return form, nil
 }
 
-func (s *summary) importProblem(i importDecl) string {
-	if i.module != importModule {
+func importProblem(i wasm.Import) string {
+	if i.Module != importModule {
 		return fmt.Sprintf("a guest may import functions of %q only", importModule)
 	}
-	if i.kind != kindFunction {
+	if i.Type.Kind != wasm.KindFunc {
 		return fmt.Sprintf("%q has functions only", importModule)
 	}
-	sig, ok := s.typeAt(i.typ)
-	if !ok {
-		return fmt.Sprintf("there is no type %d", i.typ)
-	}
-	if i.name == fnHostCall {
-		if slices.ContainsFunc(forms[:], func(f callForm) bool { return sig.equal(i32s(int(f), 1)) }) {
+	is := i.Type.Func
+	if i.Name == fnHostCall {
+		if slices.ContainsFunc(forms[:], func(f callForm) bool { return is.Equal(i32s(int(f), 1)) }) {
 			return ""
 		}
-		return fmt.Sprintf("it has the type %v, not 8, 6 or 4 parameters i32 and a result i32", sig)
+		return fmt.Sprintf("it has the type %v, not 8, 6 or 4 parameters i32 and a result i32", is)
 	}
 	for _, f := range hostFunctions {
-		if f.name != i.name {
+		if f.name != i.Name {
 			continue
 		}
-		if want := i32s(f.params, f.results); !sig.equal(want) {
-			return fmt.Sprintf("it has the type %v, not %v", sig, want)
+		if want := i32s(f.params, f.results); !is.Equal(want) {
+			return fmt.Sprintf("it has the type %v, not %v", is, want)
 		}
 		return ""
 	}
 	return fmt.Sprintf("%q has no such function", importModule)
 }
 
-// checkExports checks what the protocol needs of the module.
-func (s *summary) checkExports() error {
+// checkExports checks what the protocol needs of the module, and returns the
+// limits of its memory.
+func checkExports(m *wasm.Module) (memory wasm.Limits, err error) {
 	var problems []string
-	note := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	function := func(name string, want signature) {
-		e := s.exports[name]
-		if e.kind != kindFunction {
-			note("%s is no function", name)
-		} else if sig, ok := s.signatureOf(e.index); !ok || !sig.equal(want) {
-			note("%s has the type %v, not %v", name, sig, want)
+	check := func(name string, want wasm.ExternType, needed bool) (is wasm.ExternType) {
+		at := slices.IndexFunc(m.Exports, func(e wasm.Export) bool { return e.Name == name })
+		if at < 0 {
+			if needed {
+				problems = append(problems, name+" is missing")
+			}
+			return is
 		}
+		is, err := m.ExternType(m.Exports[at].Kind, m.Exports[at].Index)
+		switch {
+		case err != nil:
+			problems = append(problems, name+": "+err.Error())
+		case is.Kind != want.Kind:
+			problems = append(problems, fmt.Sprintf("%s is a %v, not a %v", name, is.Kind, want.Kind))
+		case is.Kind == wasm.KindFunc && !is.Func.Equal(want.Func):
+			problems = append(problems, fmt.Sprintf("%s has the type %v, not %v", name, is.Func, want.Func))
+		}
+		return is
 	}
-	if _, ok := s.exports[exportCall]; !ok {
-		note("%s is missing: the module is no waPC guest", exportCall)
-	} else {
-		function(exportCall, i32s(2, 1))
-	}
-	if e, ok := s.exports[exportMemory]; !ok {
-		note("%s is missing", exportMemory)
-	} else if e.kind != kindMemory {
-		note("%s is no memory", exportMemory)
-	}
+	check(exportCall, wasm.ExternType{Kind: wasm.KindFunc, Func: i32s(2, 1)}, true)
+	memory = check(exportMemory, wasm.ExternType{Kind: wasm.KindMemory}, true).Memory
 	for _, name := range startExports {
-		if _, ok := s.exports[name]; ok {
-			function(name, signature{})
-		}
+		check(name, wasm.ExternType{Kind: wasm.KindFunc}, false)
 	}
 	if problems != nil {
-		return &ExportError{problems}
+		return memory, &ExportError{problems}
 	}
-	return nil
-}
-
-func (s *summary) importNames() []string {
-	names := make([]string, len(s.imports))
-	for i, imp := range s.imports {
-		names[i] = imp.module + "." + imp.name
-	}
-	return names
+	return memory, nil
 }

@@ -71,15 +71,20 @@ func (p *Pool) wait(ctx context.Context, place *list.Element, granted chan *inst
 		err = ctx.Err()
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	select {
 	case in := <-granted: // it came just now
-		if in == nil {
+		p.mu.Unlock()
+		switch {
+		case in == nil:
 			return nil, ErrClosed
+		case err == ErrQueueTimeout:
+			return in, nil
 		}
-		return in, nil
+		p.release(in, nil)
+		return nil, err
 	default:
 	}
+	defer p.mu.Unlock()
 	p.queue.Remove(place)
 	p.leave()
 	return nil, err

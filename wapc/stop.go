@@ -42,7 +42,7 @@ func (c *invocation) Deadline() (time.Time, bool) {
 type stopper struct {
 	mu       sync.Mutex
 	timer    *time.Timer
-	armed    bool
+	fires    time.Time // when the timer fires; zero: it does not
 	deadline time.Time
 	cancel   context.CancelCauseFunc // of the run in hand; nil between runs
 	final    error                   // set: no run may go on
@@ -59,11 +59,11 @@ func (s *stopper) begin(caller context.Context, in *instance, timeout time.Durat
 	case s.final != nil:
 		cancel(s.final)
 	case s.timer == nil:
-		s.timer = time.AfterFunc(timeout, s.fire)
-	case !s.armed:
+		s.fires, s.timer = deadline, time.AfterFunc(timeout, s.fire)
+	case s.fires.IsZero() || deadline.Before(s.fires):
+		s.fires = deadline
 		s.timer.Reset(timeout)
 	}
-	s.armed = true
 	return &invocation{ctx, in, deadline}
 }
 
@@ -85,15 +85,15 @@ func (s *stopper) end(caller context.Context, run *invocation) (cause error) {
 func (s *stopper) fire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.fires = time.Time{}
 	if s.cancel == nil || s.final != nil {
-		s.armed = false
 		return
 	}
 	if left := time.Until(s.deadline); left > 0 {
+		s.fires = s.deadline
 		s.timer.Reset(left)
 		return
 	}
-	s.armed = false
 	s.cancel(errTimeout)
 }
 

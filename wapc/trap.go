@@ -100,7 +100,11 @@ func demangle(name string) string {
 		if err != nil || n > len(rest)-digits {
 			return name
 		}
-		parts = append(parts, unescape.Replace(strings.TrimPrefix(rest[digits:digits+n], "_$")))
+		part := rest[digits : digits+n]
+		if strings.HasPrefix(part, "_$") { // a name may not begin with an escape
+			part = part[1:]
+		}
+		parts = append(parts, unescape.Replace(part))
 		rest = rest[digits+n:]
 	}
 	if last := len(parts) - 1; last > 0 && len(parts[last]) == 17 && parts[last][0] == 'h' {

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/nats-io/nkeys"
 )
 
 var (
@@ -31,18 +33,18 @@ const (
 )
 
 // kinds maps a Kind to its prefix byte, whose upper five bits are the letter in
-// base32. The values are those of nkeys and of the original wascap.
+// base32. Modules and services are the original wascap's, and unknown to nkeys.
 var kinds = [...]struct {
 	name   string
 	prefix byte
 }{
-	Account:  {"account", 0},
-	Operator: {"operator", 14 << 3},
+	Account:  {"account", byte(nkeys.PrefixByteAccount)},
+	Operator: {"operator", byte(nkeys.PrefixByteOperator)},
 	Module:   {"module", 12 << 3},
 	Service:  {"service", 21 << 3},
-	Server:   {"server", 13 << 3},
-	Cluster:  {"cluster", 2 << 3},
-	User:     {"user", 20 << 3},
+	Server:   {"server", byte(nkeys.PrefixByteServer)},
+	Cluster:  {"cluster", byte(nkeys.PrefixByteCluster)},
+	User:     {"user", byte(nkeys.PrefixByteUser)},
 }
 
 // String gives the name of the kind in lower case.
@@ -65,9 +67,9 @@ func kindOfPrefix(prefix byte) (Kind, bool) {
 }
 
 const (
-	seedPrefix  = 18 << 3 // S
-	publicChars = 56      // prefix byte, 32 bytes, CRC: 35 bytes in base32
-	seedChars   = 58      // two prefix bytes, 32 bytes, CRC: 36 bytes in base32
+	seedPrefix  = byte(nkeys.PrefixByteSeed)
+	publicChars = 56 // prefix byte, 32 bytes, CRC: 35 bytes in base32
+	seedChars   = 58 // two prefix bytes, 32 bytes, CRC: 36 bytes in base32
 )
 
 var keyEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)

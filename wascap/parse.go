@@ -189,27 +189,27 @@ func (v jsonValue) strings(to *[]string) error {
 	return nil
 }
 
-// whole reads a whole number from 0 to limit, in digits alone.
-func (v jsonValue) whole(limit int64) (int64, error) {
+// whole reads a whole number below two to the power of bits, in digits alone.
+func (v jsonValue) whole(bits int) (int64, error) {
 	if err := v.want(jsonNumber); err != nil {
 		return 0, err
 	}
-	n, err := strconv.ParseUint(v.text, 10, 63)
-	if err != nil || n > uint64(limit) {
-		return 0, fmt.Errorf("is not a whole number from 0 to %d", limit)
+	n, err := strconv.ParseUint(v.text, 10, bits)
+	if err != nil {
+		return 0, errors.New("is not a whole number, or too large a one")
 	}
 	return int64(n), nil
 }
 
 func (v jsonValue) revision(to *int) error {
-	n, err := v.whole(maxRevision)
+	n, err := v.whole(31)
 	*to = int(n)
 	return err
 }
 
 // time reads whole seconds since 1970.
 func (v jsonValue) time(to *time.Time) error {
-	seconds, err := v.whole(maxTime)
+	seconds, err := v.whole(63)
 	*to = time.Unix(seconds, 0).UTC()
 	return err
 }

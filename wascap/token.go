@@ -17,7 +17,7 @@ const MaxTokenSize = 64 << 10
 // header is what the original tools write, byte by byte.
 const header = `{"typ":"jwt","alg":"Ed25519"}`
 
-var segmentEncoding = base64.RawURLEncoding.Strict()
+var segmentEncoding = base64.RawURLEncoding
 
 // Token is claims as they were signed.
 type Token struct {

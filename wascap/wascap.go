@@ -122,9 +122,6 @@ func extract(module []byte) (*Token, []byte, error) {
 	case claims.End != len(module):
 		return nil, nil, refuse(ReasonMisplacedSection, "the claims section is not the last of the module: sign it again")
 	}
-	if len(claims.Content) > MaxTokenSize {
-		return nil, nil, refuse(ReasonTooLarge, "the claims section has %d bytes, more than the %d allowed", len(claims.Content), MaxTokenSize)
-	}
 	if !bytes.Equal(module[claims.Start:], appendSection(nil, claims.Name, claims.Content)) {
 		return nil, nil, refuse(ReasonSectionEncoding, "a length in the claims section's head is not in its shortest form: sign the module again")
 	}

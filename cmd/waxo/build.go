@@ -130,9 +130,8 @@ func (a *app) printBuild(cmd *cobra.Command, format string, r *buildResult, word
 
 // toolchainWords puts the toolchain's own words below its error.
 func toolchainWords(err error) error {
-	var b *build.BuildError
-	if errors.As(err, &b) && b.Output != "" {
-		return fmt.Errorf("%w\n%s", err, strings.TrimRight(b.Output, "\n"))
+	if b := new(build.BuildError); errors.As(err, &b) && b.Output != "" {
+		return fmt.Errorf("the build failed: %s: %w\n%s", b.Tool, b.Err, strings.TrimRight(b.Output, "\n"))
 	}
 	return err
 }

@@ -139,6 +139,11 @@ func (c *connections) embeddedRedis(ctx context.Context) (string, error) {
 		return "", err
 	}
 	c.redis = server
+	where := "in memory only"
+	if opts.File != "" {
+		where = "kept in " + opts.File
+	}
+	c.log.Info("embedded Redis, "+where, "url", server.URL())
 	return server.URL(), nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,7 +96,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	c := &connections{
 		log: log, lookup: a.lookup,
 		state: func() (string, error) { return p.State("state") },
-		http:  &httpserver.Options{Logger: log, AccessLog: requests(show)},
+		http:  &httpserver.Options{AccessLog: requests(show)},
 	}
 	defer func() { err = errors.Join(err, c.close(context.WithoutCancel(ctx))) }()
 	w, err := workbench.New(&workbench.Options{
@@ -110,6 +111,8 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		return err
 	}
 	a.onAbort(w.Pending)
+	m := p.Manifest()
+	show.Event(workbench.Event{Kind: workbench.KindNotice, Message: fmt.Sprintf("%s %s may touch %s", m.Name, m.Version, list(m.Capabilities))})
 	a.keys(ctx, cancel, w, show)
 	return w.Run(ctx)
 }
@@ -138,10 +141,23 @@ func (a *app) devProject(cmd *cobra.Command, f *devFlags, name string, show *con
 	return a.openProject(name, opts)
 }
 
-// requests shows each request that was answered.
+// list names capabilities for people.
+func list(capabilities []string) string {
+	if len(capabilities) == 0 {
+		return "nothing: there are no capabilities in " + manifest.FileName
+	}
+	return strings.Join(capabilities, ", ")
+}
+
+// requests shows each request that was answered, and why one failed.
 func requests(show *console.Console) func(httpserver.Access) {
 	return func(r httpserver.Access) {
-		show.Event(workbench.Event{Kind: workbench.KindRequest, Message: r.Method + " " + r.Path, Status: r.Status, Took: r.Duration})
+		e := workbench.Event{Kind: workbench.KindRequest, Message: r.Method + " " + r.Path, Status: r.Status, Took: r.Duration}
+		if r.Err != nil {
+			e.Message += "  " + r.Err.Error()
+			e.Detail = r.Err.Detail
+		}
+		show.Event(e)
 	}
 }
 

@@ -85,7 +85,7 @@ func inspect(file string, module []byte, at time.Time) (*inspectResult, error) {
 		r.Valid, r.Claims = true, describeClaims(&token.Claims)
 		return r, nil
 	}
-	r.Problem = err.Error()
+	r.Problem = plainly(err).Error()
 	if token, err := wascap.Extract(module); err == nil {
 		r.Claims = describeClaims(&token.Claims)
 	}

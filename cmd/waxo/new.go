@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -14,7 +16,7 @@ import (
 type newResult struct {
 	Folder   string   `json:"folder"`
 	Template string   `json:"template"`
-	Files    []string `json:"files"` // relative to the folder, without the SDK's
+	Files    []string `json:"files"` // relative to the folder
 }
 
 func (a *app) newCommand() *cobra.Command {
@@ -30,7 +32,7 @@ toolchain of its language.`,
 		Args:    args(cobra.MaximumNArgs(1)),
 	}
 	cmd.Flags().StringVar(&template, "template", templates.Default, "what to write; --list shows them all")
-	cmd.Flags().StringVar(&lang, "lang", "", "take the template in this language; default: the template's first")
+	cmd.Flags().StringVar(&lang, "lang", "", "take the first template in this language")
 	cmd.Flags().BoolVar(&list, "list", false, "list the templates")
 	format := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -43,7 +45,13 @@ toolchain of its language.`,
 		if len(args) == 0 {
 			return usageError{errors.New("name the folder: waxo new NAME")}
 		}
-		files, err := templates.Write(args[0], template, &templates.Options{Language: lang})
+		if lang != "" {
+			var err error
+			if template, err = inLanguage(lang, template, cmd.Flags().Changed("template")); err != nil {
+				return err
+			}
+		}
+		files, err := templates.Write(args[0], template, nil)
 		if err != nil {
 			return err
 		}
@@ -62,11 +70,38 @@ toolchain of its language.`,
 func (a *app) listTemplates(format string) error {
 	all := templates.List()
 	if format == "json" {
-		return writeJSON(a.out, all)
+		type row struct {
+			Name        string `json:"name"`
+			Language    string `json:"language"`
+			Description string `json:"description"`
+		}
+		rows := make([]row, len(all))
+		for i, t := range all {
+			rows[i] = row(t)
+		}
+		return writeJSON(a.out, rows)
 	}
 	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, x := range all {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", x.Name, x.Language, x.Description)
 	}
 	return t.Flush()
+}
+
+// inLanguage picks a template by language: the one that was named, if it is in
+// that language, else the first.
+func inLanguage(lang, template string, named bool) (string, error) {
+	var languages []string
+	for _, t := range templates.List() {
+		if t.Language == lang && (!named || t.Name == template) {
+			return t.Name, nil
+		}
+		if !slices.Contains(languages, t.Language) {
+			languages = append(languages, t.Language)
+		}
+	}
+	if slices.Contains(languages, lang) {
+		return "", usageError{fmt.Errorf("there is no template %q in %s; see waxo new --list", template, lang)}
+	}
+	return "", usageError{fmt.Errorf("there is no template in %s; the languages are %s", lang, strings.Join(languages, ", "))}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
+	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/wapc"
@@ -110,7 +111,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 
 func inHand(h *devhost.Host) string {
 	if g := h.Current(); g != nil && g.Stats().Busy > 0 {
-		return fmt.Sprintf("%d calls", g.Stats().Busy)
+		return fmt.Sprintf("%d call(s)", g.Stats().Busy)
 	}
 	return ""
 }
@@ -131,15 +132,18 @@ type plan struct {
 func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) {
 	p := &plan{}
 	var err error
-	if p.module, err = os.ReadFile(file); err != nil {
+	if p.aliases, err = parseMaps(f.maps); err != nil {
 		return nil, err
 	}
-	token, err := wascap.Verify(p.module, time.Now())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if p.specs, err = parseBinds(f.binds); err != nil {
+		return nil, err
 	}
-	p.claims = &token.Claims
-	if p.aliases, err = parseMaps(f.maps); err != nil {
+	port, err := a.port(cmd, f)
+	if err != nil {
+		return nil, err
+	}
+	p.address = net.JoinHostPort(f.host, strconv.Itoa(port))
+	if p.module, p.claims, err = readModule(file); err != nil {
 		return nil, err
 	}
 	for _, c := range p.claims.Capabilities {
@@ -151,11 +155,6 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 	if err := a.specs(f, p); err != nil {
 		return nil, err
 	}
-	port, err := a.port(cmd, f)
-	if err != nil {
-		return nil, err
-	}
-	p.address = net.JoinHostPort(f.host, strconv.Itoa(port))
 	p.cache = f.cache
 	if p.cache == "" {
 		base, err := os.UserCacheDir()
@@ -182,8 +181,8 @@ func (a *app) port(cmd *cobra.Command, f *runFlags) (int, error) {
 	return port, nil
 }
 
-// specs gathers the bindings, the strongest source first: a later source does
-// not touch a binding that an earlier one has.
+// specs adds the bindings that flags left open, the strongest source first: a
+// later source does not touch a binding that an earlier one has.
 func (a *app) specs(f *runFlags, p *plan) error {
 	add := func(s manifest.Bind) {
 		same := func(o manifest.Bind) bool { return o.Capability == s.Capability && o.Name == s.Name }
@@ -191,15 +190,10 @@ func (a *app) specs(f *runFlags, p *plan) error {
 			p.specs = append(p.specs, s)
 		}
 	}
-	for _, text := range f.binds {
-		s, err := parseBind(text)
-		if err != nil {
-			return err
-		}
+	for _, s := range p.specs {
 		if !slices.Contains(p.capabilities, s.Capability) {
-			return usageError{fmt.Errorf("--bind %s: the module's claims do not grant %s", text, s.Capability)}
+			return usageError{fmt.Errorf("--bind: the module's claims do not grant %s", s.Capability)}
 		}
-		add(s)
 	}
 	redis := manifest.Bind{Capability: capability.KeyValue, Name: capability.DefaultBinding, Provider: manifest.ProviderURL}
 	for _, name := range []string{"WAXO_KEYVALUE_URL", "REDIS_URL"} {
@@ -219,7 +213,7 @@ func (a *app) specs(f *runFlags, p *plan) error {
 		}
 	}
 	if !p.claims.HasTag(wascap.DevTag) {
-		redis.URL = "redis://127.0.0.1:6379/0"
+		redis.URL = keyvalue.DefaultURL
 		add(redis)
 	}
 	return nil
@@ -243,6 +237,17 @@ func (a *app) runManifest(f *runFlags) (*manifest.Manifest, error) {
 		return nil, err
 	}
 	return m, m.ApplyEnv(a.lookup)
+}
+
+func parseBinds(texts []string) (specs []manifest.Bind, err error) {
+	for _, text := range texts {
+		s, err := parseBind(text)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, s)
+	}
+	return specs, nil
 }
 
 func parseBind(text string) (manifest.Bind, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -27,22 +28,39 @@ is on stderr.`,
 		if err := checkOutput(*format); err != nil {
 			return err
 		}
-		module, err := os.ReadFile(args[0])
+		_, claims, err := readModule(args[0])
 		if err != nil {
 			return err
 		}
-		token, err := wascap.Verify(module, time.Now())
-		if err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
 		if *format == "json" {
-			return writeJSON(a.out, describeClaims(&token.Claims))
+			return writeJSON(a.out, describeClaims(claims))
 		}
 		if quiet(cmd) {
 			return nil
 		}
-		_, err = fmt.Fprintf(a.out, "%s: the claims hold: %s, signed by %s\n", args[0], token.Claims.Name, token.Claims.Issuer)
+		_, err = fmt.Fprintf(a.out, "%s: the claims hold: %s, signed by %s\n", args[0], claims.Name, claims.Issuer)
 		return err
 	}
 	return cmd
+}
+
+// readModule reads a module whose claims hold now.
+func readModule(file string) ([]byte, *wascap.Claims, error) {
+	module, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	token, err := wascap.Verify(module, time.Now())
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file, plainly(err))
+	}
+	return module, &token.Claims, nil
+}
+
+// plainly takes from an error about claims what is for programmers.
+func plainly(err error) error {
+	if v := new(wascap.VerifyError); errors.As(err, &v) {
+		return v
+	}
+	return err
 }

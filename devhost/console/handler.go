@@ -27,7 +27,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
 	b.WriteString(r.Message)
 	write := func(a slog.Attr) bool {
-		if a.Key == "detail" {
+		if a.Key == "detail" || strings.HasSuffix(a.Key, ".detail") {
 			e.Detail = a.Value.String()
 			return true
 		}

@@ -43,9 +43,9 @@ func override[T any](errs *[]*Error, lookup func(string) (string, bool), name st
 }
 
 // Expand returns the binding with each ${VAR} in its URL and its Config replaced
-// by what lookup says; $${ stands for a plain ${. Its error joins an *Error for
-// each variable that is missing. The result may hold secrets: it is for the
-// provider alone.
+// by what lookup says; $$ stands for a single dollar sign, as does one that
+// nothing of the kind follows. Its error joins an *Error for each variable that
+// is missing. The result may hold secrets: it is for the provider alone.
 func (b Bind) Expand(lookup func(name string) (string, bool)) (Bind, error) {
 	at := &reader{}
 	if b.at != nil {
@@ -79,24 +79,26 @@ func (b Bind) Expand(lookup func(name string) (string, bool)) (Bind, error) {
 	return b, at.err()
 }
 
-// expand replaces the variables in text.
+// expand replaces the variables in text, and each $$ by a single dollar sign.
 func expand(text string, value func(name string) string) (string, error) {
 	var b strings.Builder
 	for {
-		before, rest, found := strings.Cut(text, "${")
-		if !found {
-			return b.String() + text, nil
+		before, rest, found := strings.Cut(text, "$")
+		b.WriteString(before)
+		switch {
+		case !found:
+			return b.String(), nil
+		case strings.HasPrefix(rest, "{"):
+			name, after, closed := strings.Cut(rest[1:], "}")
+			if !closed || !isVariable(name) {
+				return "", errors.New("a variable must be written ${NAME}, of letters, digits and '_'; $$ stands for a single dollar sign")
+			}
+			b.WriteString(value(name))
+			rest = after
+		default:
+			b.WriteByte('$')
+			rest = strings.TrimPrefix(rest, "$")
 		}
-		if plain, escaped := strings.CutSuffix(before, "$"); escaped {
-			b.WriteString(plain + "${")
-			text = rest
-			continue
-		}
-		name, rest, closed := strings.Cut(rest, "}")
-		if !closed || !isVariable(name) {
-			return "", errors.New("a variable must be written ${NAME}, of letters, digits and '_'; $${ stands for a plain ${")
-		}
-		b.WriteString(before + value(name))
 		text = rest
 	}
 }

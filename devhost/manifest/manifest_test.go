@@ -37,7 +37,7 @@ capability = "wascap:keyvalue"
 name = "cache"
 provider = "url"
 url = "redis://:${REDIS_PASSWORD}@127.0.0.1:6379/0"
-config = { prefix = "${PREFIX}:", plain = "$${X} costs $5" }
+config = { prefix = "${PREFIX}:", plain = "$${X} costs $5$$$" }
 
 [limits]
 memory = "64MiB"
@@ -62,7 +62,7 @@ func TestParseFull(t *testing.T) {
 		Binds: []Bind{
 			{Capability: "wascap:keyvalue", Name: "default", Provider: ProviderEmbedded},
 			{Capability: "wascap:keyvalue", Name: "cache", Provider: ProviderURL, URL: "redis://:${REDIS_PASSWORD}@127.0.0.1:6379/0",
-				Config: map[string]string{"prefix": "${PREFIX}:", "plain": "$${X} costs $5"}},
+				Config: map[string]string{"prefix": "${PREFIX}:", "plain": "$${X} costs $5$$$"}},
 		},
 		Limits: Limits{Memory: 64 << 20, CallTimeout: 90 * time.Second, RequestBody: 1024, ResponseBody: 1024},
 	}
@@ -274,7 +274,7 @@ func TestExpand(t *testing.T) {
 		t.Errorf("a password that breaks the address: %v", err)
 	}
 	b, err = m.Binds[1].Expand(env(map[string]string{"REDIS_PASSWORD": "secret", "PREFIX": "p"}))
-	want := map[string]string{"prefix": "p:", "plain": "${X} costs $5"}
+	want := map[string]string{"prefix": "p:", "plain": "${X} costs $5$$"}
 	if err != nil || b.URL != "redis://:secret@127.0.0.1:6379/0" || !reflect.DeepEqual(b.Config, want) {
 		t.Errorf("got %+v, %v", b, err)
 	}

@@ -104,6 +104,9 @@ func (l *linker) renameCustoms(numbers []uint32, report *Report) {
 		names = new(wasm.Names)
 	}
 	names.RenumberFuncs(numbers)
+	if report.AddedConsoleLog {
+		names.SetFunc(l.console, moduleWAPC+"."+consoleLog)
+	}
 	for i, f := range l.added {
 		names.SetFunc(uint32(l.first+i), f.name)
 	}

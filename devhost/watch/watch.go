@@ -7,12 +7,24 @@
 // Where the system reports no events, or too few, it polls by itself and says so.
 //
 // It reports which files differ, not what happened to them: whoever builds reads
-// the tree as it is.
+// the tree as it is. It does not follow symbolic links to folders.
 package watch
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// The defaults of Options.
+const (
+	DefaultQuiet        = 30 * time.Millisecond
+	DefaultMaxWait      = 500 * time.Millisecond
+	DefaultPollInterval = 500 * time.Millisecond
 )
 
 // Options say what to watch. All but Root may be left out.
@@ -29,15 +41,17 @@ type Options struct {
 	Exclude []string
 
 	// Quiet is how long nothing must happen before a change is reported.
-	// Default: 30 ms.
+	// Default: DefaultQuiet.
 	Quiet time.Duration
 
-	// MaxWait bounds the wait for quiet, from the first event. Default: 500 ms.
+	// MaxWait bounds the wait for quiet, from the first event. Default:
+	// DefaultMaxWait.
 	MaxWait time.Duration
 
 	// PollInterval is the time between two looks where the watcher polls. Where
 	// it has events, it looks after every fourth of them, to find what events
-	// missed. Default: 500 ms.
+	// missed. In a tree so large that a look takes more than a twentieth of it, it
+	// looks less often. Default: DefaultPollInterval.
 	PollInterval time.Duration
 
 	// ForcePoll polls from the start.
@@ -51,19 +65,78 @@ type Options struct {
 
 // Change is a set of files that differ from what they were at the last Change.
 type Change struct {
-	Paths []string  // relative to the root, with slashes, sorted
+	Paths []string  // relative to the root, with slashes, sorted; what was deleted too
 	At    time.Time // when the first sign of it was seen
 }
 
 // Watcher watches a folder. Close it after use.
 type Watcher struct {
 	changes chan Change
+	cancel  context.CancelFunc
+	done    chan struct{}
 }
 
 // New starts to watch. What it compares with is the tree as it stands when New
-// returns. The watcher ends with ctx, or with Close.
+// returns. The watcher ends with ctx, or with Close. Where the system cannot
+// watch, New polls and says so to o.Notice; that is no error.
 func New(ctx context.Context, o *Options) (*Watcher, error) {
-	return &Watcher{changes: make(chan Change)}, nil
+	return newWatcher(ctx, o, newSystemBackend)
+}
+
+func newWatcher(ctx context.Context, o *Options, open func() (backend, error)) (*Watcher, error) {
+	options, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	w := &Watcher{changes: make(chan Change), cancel: cancel, done: make(chan struct{})}
+	l := newLoop(options, open, w.changes)
+	if err := l.start(); err != nil {
+		cancel()
+		l.closeBackend()
+		return nil, fmt.Errorf("watch: %w", err)
+	}
+	go func() {
+		defer close(w.done)
+		l.run(ctx)
+	}()
+	return w, nil
+}
+
+// complete checks the options and fills the defaults in.
+func (o *Options) complete() (*Options, error) {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	var err error
+	if c.Root, err = filepath.Abs(c.Root); err != nil {
+		return nil, fmt.Errorf("watch: %w", err)
+	}
+	if info, err := os.Stat(c.Root); err != nil {
+		return nil, fmt.Errorf("watch: %w", err)
+	} else if !info.IsDir() {
+		return nil, fmt.Errorf("watch: %s is not a folder", c.Root)
+	}
+	for _, patterns := range [][]string{c.Include, c.Exclude} {
+		for _, p := range patterns {
+			if !doublestar.ValidatePattern(p) {
+				return nil, fmt.Errorf("watch: %w: %q", doublestar.ErrBadPattern, p)
+			}
+		}
+	}
+	for _, d := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{{&c.Quiet, DefaultQuiet}, {&c.MaxWait, DefaultMaxWait}, {&c.PollInterval, DefaultPollInterval}} {
+		if *d.value <= 0 {
+			*d.value = d.fallback
+		}
+	}
+	if c.Notice == nil {
+		c.Notice = func(string) {}
+	}
+	return &c, nil
 }
 
 // Changes returns the channel on which changes arrive; it is closed when the
@@ -72,4 +145,8 @@ func New(ctx context.Context, o *Options) (*Watcher, error) {
 func (w *Watcher) Changes() <-chan Change { return w.changes }
 
 // Close ends the watcher and waits until it has. It may be called twice.
-func (w *Watcher) Close() error { return nil }
+func (w *Watcher) Close() error {
+	w.cancel()
+	<-w.done
+	return nil
+}

@@ -92,7 +92,7 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 	}
 	swapped()
 	w.serving, w.anew = module{sealed: made.Sealed, label: label}, false
-	w.opts.Events(Event{Kind: KindServing, Build: a.number, Module: made.Short(), Phases: a.phases, Took: time.Since(a.at)})
+	w.opts.Events(Event{Kind: KindServing, Build: a.number, Module: made.Short(), Detail: made.Output, Phases: a.phases, Took: time.Since(a.at)})
 	w.settle(ctx, made)
 	return nil
 }
@@ -154,14 +154,13 @@ func (w *Workbench) bind(ctx context.Context, m *manifest.Manifest) error {
 
 // fail tells that a build does not serve, and what serves in its place.
 func (w *Workbench) fail(a *attempt, err error) {
-	detail := ""
-	var toolchain *build.BuildError
-	if errors.As(err, &toolchain) {
-		detail = toolchain.Output
+	message, detail := err.Error(), ""
+	if toolchain := new(build.BuildError); errors.As(err, &toolchain) {
+		message, detail = toolchain.Tool+": "+toolchain.Err.Error(), toolchain.Output
 	}
-	w.host.SetFailure(devhost.Failure{Build: fmt.Sprint(a.number), Detail: fmt.Sprintf("%s: %v\n\n%s", a.stage, err, detail)})
+	w.host.SetFailure(devhost.Failure{Build: fmt.Sprint(a.number), Detail: a.stage + ": " + message + "\n\n" + detail})
 	w.opts.Events(Event{
-		Kind: KindFailed, Build: a.number, Stage: a.stage, Message: err.Error(), Detail: detail,
+		Kind: KindFailed, Build: a.number, Stage: a.stage, Message: message, Detail: detail,
 		Serving: w.serving.label, Phases: a.phases, Took: time.Since(a.at),
 	})
 }

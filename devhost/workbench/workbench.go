@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +44,8 @@ type Options struct {
 	// stand. Default: nothing is called.
 	Bound func(guest string, binds []devhost.Bind)
 
-	// Events is told what happens, one event at a time. Required.
+	// Events is told what happens. It may be called from several goroutines.
+	// Required.
 	Events func(Event)
 
 	// Console gets each line that the guest prints. Default: dropped.
@@ -129,15 +131,14 @@ func (w *Workbench) Pending() string {
 	if g := w.host.Current(); g != nil {
 		busy = g.Stats().Busy
 	}
-	switch {
-	case w.building.Load() && busy > 0:
-		return fmt.Sprintf("a build and %d calls", busy)
-	case w.building.Load():
-		return "a build"
-	case busy > 0:
-		return fmt.Sprintf("%d calls", busy)
+	var left []string
+	if w.building.Load() {
+		left = append(left, "a build")
 	}
-	return ""
+	if busy > 0 {
+		left = append(left, fmt.Sprintf("%d call(s)", busy))
+	}
+	return strings.Join(left, " and ")
 }
 
 // Run binds the providers, builds, serves and watches until ctx ends. Its error

@@ -6,12 +6,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/waxosuit/waxo/capability/payload/httppb"
+	"github.com/waxosuit/waxo/capability/payload/keyvaluepb"
+	"github.com/waxosuit/waxo/wapc"
 )
 
 // signature is a function's type as the specification writes it.
@@ -67,6 +71,86 @@ func TestWaxosuitRustHasTheFaceOfAGuest(t *testing.T) {
 	}
 	if _, ok := module.ExportedMemories()["memory"]; !ok {
 		t.Error("no exported memory")
+	}
+}
+
+// counter is a host whose key-value store holds one number.
+type counter struct {
+	value int32
+	used  bool
+	lines []string
+}
+
+func (c *counter) HostCall(_ context.Context, call wapc.HostCall) ([]byte, error) {
+	switch call.Operation {
+	case "wascap:keyvalue!Get":
+		return (&keyvaluepb.GetResponse{Value: strconv.Itoa(int(c.value)), Exists: c.used}).AppendProto(nil), nil
+	case "wascap:keyvalue!Add":
+		var request keyvaluepb.AddRequest
+		if err := request.UnmarshalProto(call.Payload); err != nil {
+			return nil, err
+		}
+		c.value, c.used = c.value+request.Value, true
+		return (&keyvaluepb.AddResponse{Value: c.value}).AppendProto(nil), nil
+	}
+	return nil, errors.New("no such operation: " + call.Operation)
+}
+
+func (c *counter) ConsoleLog(_ context.Context, line string) { c.lines = append(c.lines, line) }
+
+func TestWaxosuitRustCounts(t *testing.T) {
+	ctx := t.Context()
+	module := WaxosuitRust(t)
+	engine, err := wapc.NewEngine(&wapc.EngineOptions{Interpreter: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close(context.WithoutCancel(ctx))
+	compiled, err := engine.Compile(ctx, module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := &counter{}
+	pool, err := compiled.NewPool(&wapc.PoolOptions{Host: host})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	steps := []struct {
+		method string
+		status uint32
+		body   string
+	}{
+		{"GET", 200, `{"count":0}`},
+		{"POST", 200, `{"counter":1}`},
+		{"POST", 200, `{"counter":2}`},
+		{"GET", 200, `{"count":2}`},
+		{"PUT", 405, ""},
+	}
+	for _, step := range steps {
+		request := &httppb.Request{Method: step.method, Path: "/"}
+		answer, err := pool.Call(ctx, "wascap:httpserver!HandleRequest", request.AppendProto(nil))
+		if err != nil {
+			t.Fatalf("%s: %v", step.method, err)
+		}
+		var response httppb.Response
+		if err := response.UnmarshalProto(answer); err != nil {
+			t.Fatal(err)
+		}
+		if response.StatusCode != step.status || string(response.Body) != step.body {
+			t.Errorf("%s: %d %s, want %d %s", step.method, response.StatusCode, response.Body, step.status, step.body)
+		}
+	}
+	if !slices.Contains(host.lines, "POST /") {
+		t.Errorf("the guest logged %q, want a line for each request", host.lines)
+	}
+
+	if answer, err := pool.Call(ctx, "wascap:httpsrv!HealthRequest", nil); err != nil || len(answer) != 0 {
+		t.Errorf("HealthRequest: %q, %v", answer, err)
+	}
+	var refused *wapc.GuestError
+	if _, err := pool.Call(ctx, "wascap:httpserver!Nonsense", nil); !errors.As(err, &refused) {
+		t.Errorf("an unknown operation: %v, want a guest error", err)
 	}
 }
 

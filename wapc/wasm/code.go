@@ -25,15 +25,22 @@ func (c *Code) Local(t ValType) uint32 {
 // Op writes instructions without immediates.
 func (c *Code) Op(ops ...Opcode) *Code {
 	for _, op := range ops {
-		c.b = append(c.b, byte(op))
+		c.b = appendOp(c.b, op)
 	}
 	return c
+}
+
+func appendOp(b []byte, op Opcode) []byte {
+	if prefix := byte(op >> 16); prefix != 0 {
+		return AppendUint32(append(b, prefix), uint32(op&0xffff))
+	}
+	return append(b, byte(op))
 }
 
 // Index writes an instruction whose immediate is one index: a call, a branch,
 // an access to a local or global variable.
 func (c *Code) Index(op Opcode, index uint32) *Code {
-	c.b = AppendUint32(append(c.b, byte(op)), index)
+	c.b = AppendUint32(appendOp(c.b, op), index)
 	return c
 }
 
@@ -81,7 +88,7 @@ func (c *Code) I64(v int64) *Code {
 // Mem writes a load or a store at a constant offset, without a promise about
 // the alignment.
 func (c *Code) Mem(op Opcode, offset uint32) *Code {
-	c.b = AppendUint32(append(c.b, byte(op), 0), offset)
+	c.b = AppendUint32(append(appendOp(c.b, op), 0), offset)
 	return c
 }
 

@@ -29,7 +29,6 @@ const (
 	OpCallIndirect       Opcode = 0x11
 	OpReturnCall         Opcode = 0x12
 	OpReturnCallIndirect Opcode = 0x13
-	OpSelectTyped        Opcode = 0x1c
 	OpSelect             Opcode = 0x1b
 	OpLocalGet           Opcode = 0x20
 	OpLocalSet           Opcode = 0x21
@@ -51,7 +50,6 @@ const (
 	OpI32LtU             Opcode = 0x49
 	OpI32GtU             Opcode = 0x4b
 	OpI32GeU             Opcode = 0x4f
-	OpI64Eqz             Opcode = 0x50
 	OpI64LtS             Opcode = 0x53
 	OpI64LtU             Opcode = 0x54
 	OpI64GtS             Opcode = 0x55
@@ -72,7 +70,6 @@ const (
 	OpI64ShrU            Opcode = 0x88
 	OpI32WrapI64         Opcode = 0xa7
 	OpI64ExtendI32U      Opcode = 0xad
-	OpRefNull            Opcode = 0xd0
 	OpRefFunc            Opcode = 0xd2
 )
 

@@ -1,9 +1,6 @@
 package wasm
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // CodeError tells where in a module's code an instruction cannot be used.
 type CodeError struct {
@@ -87,13 +84,11 @@ func (m *Module) renumberElements(numbers []uint32) (err error) {
 				return fmt.Errorf("offset of the element segment %d: %w", i, err)
 			}
 		}
-		e.Funcs = slices.Clone(e.Funcs)
 		for k := range e.Funcs {
 			if e.Funcs[k], err = renumber(e.Funcs[k], numbers); err != nil {
 				return fmt.Errorf("element segment %d: %w", i, err)
 			}
 		}
-		e.Exprs = slices.Clone(e.Exprs)
 		for k := range e.Exprs {
 			if e.Exprs[k], err = renumberExpr(e.Exprs[k], numbers); err != nil {
 				return fmt.Errorf("element segment %d: %w", i, err)

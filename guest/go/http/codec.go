@@ -97,15 +97,15 @@ type decoder struct {
 
 // newDecoder looks where the strings end: the body, which may be large, comes
 // last, as protobuf encoders have it.
-func newDecoder(b []byte) (*decoder, error) {
+func newDecoder(b []byte) (d decoder, err error) {
 	end, headers := 0, 0
 	for rest := b; len(rest) > 0; {
 		number, t, after, err := wire.ReadTag(rest)
 		if err != nil {
-			return nil, err
+			return d, err
 		}
 		if rest, err = wire.Skip(after, number, t); err != nil {
-			return nil, err
+			return d, err
 		}
 		if number == requestHeader {
 			headers++
@@ -114,7 +114,7 @@ func newDecoder(b []byte) (*decoder, error) {
 			end = len(b) - len(rest)
 		}
 	}
-	return &decoder{copied: string(b[:end]), fields: make([]field, 0, headers)}, nil
+	return decoder{copied: string(b[:end]), fields: make([]field, 0, headers)}, nil
 }
 
 // text returns the string that value holds, which ends at an offset of the message.
@@ -164,10 +164,10 @@ func (r *Response) check() error {
 	}
 	for _, f := range r.Header.fields {
 		if !validName(f.name) {
-			return &waxo.Error{Code: "internal", Message: "http: " + strconv.Quote(f.name) + " is no name of a header"}
+			return &waxo.Error{Code: "internal", Message: "http: \"" + f.name + "\" is no name of a header"}
 		}
 		if !validValue(f.value) || !utf8.ValidString(f.value) {
-			return &waxo.Error{Code: "internal", Message: "http: the header " + f.name + " holds a control character or is not UTF-8: " + strconv.Quote(f.value)}
+			return &waxo.Error{Code: "internal", Message: "http: the header " + f.name + " holds a control character or is not UTF-8"}
 		}
 	}
 	return nil
@@ -187,11 +187,11 @@ func (r *Response) encode(b []byte) []byte {
 		b = make([]byte, 0, size)
 	}
 	b = wire.AppendVarint(append(b, responseStatus<<3|byte(wire.Varint)), uint64(status))
-	for _, f := range r.Header.fields {
-		n := 2 + wire.SizeLen(len(f.name)) + wire.SizeLen(len(f.value))
+	for name, value := range r.Header.joined() {
+		n := 2 + wire.SizeLen(len(name)) + wire.SizeLen(len(value))
 		b = wire.AppendVarint(append(b, responseHeader<<3|byte(wire.Bytes)), uint64(n))
-		b = wire.AppendString(append(b, 1<<3|byte(wire.Bytes)), f.name)
-		b = wire.AppendString(append(b, 2<<3|byte(wire.Bytes)), f.value)
+		b = wire.AppendString(append(b, 1<<3|byte(wire.Bytes)), name)
+		b = wire.AppendString(append(b, 2<<3|byte(wire.Bytes)), value)
 	}
 	if len(r.Body) == 0 {
 		return b

@@ -80,7 +80,7 @@ func (r *Request) Query() Values {
 func (r *Request) Form() (Values, error) {
 	const want = "application/x-www-form-urlencoded"
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	if kind = strings.TrimSpace(kind); !strings.EqualFold(kind, want) {
+	if !equalFold(strings.Trim(kind, " \t"), want) {
 		return nil, &waxo.Error{Code: "invalid", Message: "http: the body is not a form: its content type is not " + want}
 	}
 	values, ok := parseValues(string(r.Body))

@@ -15,7 +15,7 @@ func parsePattern(pattern string) (r route, problem string) {
 		method, path = "", pattern
 	}
 	switch {
-	case ok && (!validName(method) || method != strings.ToUpper(method)):
+	case ok && !validMethod(method):
 		return r, "does not start with a method in capital letters, or with a path"
 	case !strings.HasPrefix(path, "/"):
 		return r, "has no path that starts with a slash"
@@ -48,12 +48,21 @@ func parseSegment(part string) (s segment, problem string) {
 	name, closed := strings.CutSuffix(name, "}")
 	name, all := strings.CutSuffix(name, "...")
 	if !opened || !closed || !validVariable(name) {
-		return s, "has the part " + strconv.Quote(part) + ", which is neither plain text nor {name} nor {name...}"
+		return s, "has the part " + part + ", which is neither plain text nor {name} nor {name...}"
 	}
 	if all {
 		return segment{rest, name}, ""
 	}
 	return segment{single, name}, ""
+}
+
+func validMethod(method string) bool {
+	for i := range len(method) {
+		if 'a' <= method[i] && method[i] <= 'z' {
+			return false
+		}
+	}
+	return validName(method)
 }
 
 func validVariable(name string) bool {

@@ -85,17 +85,25 @@ func (rt *Router) Serve(r *Request) (*Response, error) {
 			r.path = values
 			return head(route.handler, r)
 		default:
-			allowed = append(allowed, route.method)
+			allowed = insert(allowed, route.method)
 			if route.method == "GET" {
-				allowed = append(allowed, "HEAD")
+				allowed = insert(allowed, "HEAD")
 			}
 		}
 	}
 	if allowed == nil {
 		return NotFound(), nil
 	}
-	slices.Sort(allowed)
 	resp := Text(405, "method not allowed\n")
-	resp.Header.Set("Allow", strings.Join(slices.Compact(allowed), ", "))
+	resp.Header.Set("Allow", strings.Join(allowed, ", "))
 	return resp, nil
+}
+
+// insert adds a method to those that are sorted, once.
+func insert(sorted []string, method string) []string {
+	i, found := slices.BinarySearch(sorted, method)
+	if found {
+		return sorted
+	}
+	return slices.Insert(sorted, i, method)
 }

@@ -93,7 +93,7 @@ func (s *Store) Add(key string, n int32) (int32, error) {
 	return resp.Value, err
 }
 
-// ListPush adds an item at the front of a list and returns the list's new length.
+// ListPush adds an item at the end of a list and returns the list's new length.
 func (s *Store) ListPush(key, item string) (int, error) {
 	return s.list(op+"Push", &pb.ListPushRequest{Key: key, Value: item})
 }
@@ -106,7 +106,7 @@ func (s *Store) ListRange(key string, start, stop int32) ([]string, error) {
 	return resp.Values, err
 }
 
-// ListRemove removes every occurrence of an item and returns how many there were.
+// ListRemove removes every occurrence of an item and returns the list's new length.
 func (s *Store) ListRemove(key, item string) (int, error) {
 	return s.list(op+"ListItemDelete", &pb.ListDelItemRequest{Key: key, Value: item})
 }
@@ -123,12 +123,12 @@ func (s *Store) list(operation string, req request) (int, error) {
 	return int(resp.NewCount), err
 }
 
-// SetAdd adds a member to a set and returns how many were added: 0 if it was there.
+// SetAdd adds a member to a set and returns the set's new size.
 func (s *Store) SetAdd(key, member string) (int, error) {
 	return s.set(op+"SetAdd", &pb.SetAddRequest{Key: key, Value: member})
 }
 
-// SetRemove removes a member of a set and returns how many were removed.
+// SetRemove removes a member of a set and returns the set's new size.
 func (s *Store) SetRemove(key, member string) (int, error) {
 	return s.set(op+"SetRemove", &pb.SetRemoveRequest{Key: key, Value: member})
 }

@@ -147,12 +147,14 @@ func (s *store) add(r *pb.AddRequest) (message, error) {
 	if err != nil || strconv.FormatInt(number, 10) != it.value {
 		return nil, &waxo.Error{Code: "wrong_kind", Message: fmt.Sprintf("the key %q holds a value that is no number", r.Key)}
 	}
-	if number < math.MinInt32 || number > math.MaxInt32 || number+int64(r.Value) != int64(int32(number+int64(r.Value))) {
-		return nil, &waxo.Error{Code: "out_of_range", Message: fmt.Sprintf("the number of the key %q would not fit into 32 bits", r.Key)}
+	const far = math.MaxInt64 / 2 // no int32 brings a number from beyond it back
+	sum := number + int64(r.Value)
+	if number < -far || number > far || sum < math.MinInt32 || sum > math.MaxInt32 {
+		return nil, &waxo.Error{Code: "out_of_range", Message: fmt.Sprintf("the sum for the key %q does not fit into 32 bits; the key is unchanged", r.Key)}
 	}
-	it.value = strconv.FormatInt(number+int64(r.Value), 10)
+	it.value = strconv.FormatInt(sum, 10)
 	s.keys[r.Key] = it
-	return &pb.AddResponse{Value: int32(number) + r.Value}, nil
+	return &pb.AddResponse{Value: int32(sum)}, nil
 }
 
 func (s *store) push(r *pb.ListPushRequest) (message, error) {
@@ -164,7 +166,7 @@ func (s *store) push(r *pb.ListPushRequest) (message, error) {
 		it = &item{kind: list}
 		s.keys[r.Key] = it
 	}
-	it.members = slices.Insert(it.members, 0, r.Value)
+	it.members = append(it.members, r.Value)
 	return &pb.ListResponse{NewCount: int32(len(it.members))}, nil
 }
 
@@ -174,22 +176,19 @@ func (s *store) rangeOf(r *pb.ListRangeRequest) (message, error) {
 		return &pb.ListRangeResponse{}, err
 	}
 	n := len(it.members)
-	start, stop := position(r.Start, n), min(position(r.Stop, n), n-1)
+	start, stop := max(position(r.Start, n), 0), min(position(r.Stop, n), n-1)
 	if start > stop {
 		return &pb.ListRangeResponse{}, nil
 	}
 	return &pb.ListRangeResponse{Values: it.members[start : stop+1]}, nil
 }
 
-// position counts from the end where it is negative, as far as the start.
+// position counts from the end where it is negative.
 func position(p int32, n int) int {
-	switch {
-	case p >= 0:
-		return int(p)
-	case int(p)+n >= 0:
+	if p < 0 {
 		return int(p) + n
 	}
-	return 0
+	return int(p)
 }
 
 func (s *store) removeItem(r *pb.ListDelItemRequest) (message, error) {
@@ -214,11 +213,10 @@ func (s *store) setAdd(r *pb.SetAddRequest) (message, error) {
 		it = &item{kind: set}
 		s.keys[r.Key] = it
 	}
-	if slices.Contains(it.members, r.Value) {
-		return &pb.SetOperationResponse{}, nil
+	if !slices.Contains(it.members, r.Value) {
+		it.members = append(it.members, r.Value)
 	}
-	it.members = append(it.members, r.Value)
-	return &pb.SetOperationResponse{NewCount: 1}, nil
+	return &pb.SetOperationResponse{NewCount: int32(len(it.members))}, nil
 }
 
 func (s *store) setRemove(r *pb.SetRemoveRequest) (message, error) {
@@ -226,18 +224,18 @@ func (s *store) setRemove(r *pb.SetRemoveRequest) (message, error) {
 	return &pb.SetOperationResponse{NewCount: n}, err
 }
 
-// remove takes all occurrences of a member out and returns their number.
+// remove takes all occurrences of a member out and returns the number of those
+// that are left.
 func (s *store) remove(key, member string, from kind) (int32, error) {
 	it, err := s.find(key, from)
 	if err != nil || it == nil {
 		return 0, err
 	}
-	before := len(it.members)
 	it.members = slices.DeleteFunc(it.members, func(m string) bool { return m == member })
 	if len(it.members) == 0 {
 		delete(s.keys, key)
 	}
-	return int32(before - len(it.members)), nil
+	return int32(len(it.members)), nil
 }
 
 func (s *store) setQuery(r *pb.SetQueryRequest) (message, error) {

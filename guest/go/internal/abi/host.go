@@ -34,9 +34,3 @@ func Uninstall() {
 	defer installed.Unlock()
 	installed.host = nil
 }
-
-func current() Host {
-	installed.Lock()
-	defer installed.Unlock()
-	return installed.host
-}

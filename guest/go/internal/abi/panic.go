@@ -52,8 +52,6 @@ func describe(v any) (text string) {
 		return strconv.FormatUint(uint64(v), 10)
 	case uint64:
 		return strconv.FormatUint(v, 10)
-	case float64:
-		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	return "a value of a type that has no text"
 }
@@ -71,6 +69,9 @@ func logStack(headline string) {
 	for stack != "" {
 		var line string
 		line, stack, _ = strings.Cut(stack, "\n")
-		Console(strings.Replace(line, "\t", "    ", 1))
+		if place, ok := strings.CutPrefix(line, "\t"); ok {
+			line = "    " + place
+		}
+		Console(line)
 	}
 }
