@@ -35,6 +35,7 @@ func TestExpiry(t *testing.T) {
 		"in a script":          {{"EVAL", "return redis.call('SET', 'k', 'v', 'PX', '60')", 0}},
 		"in a transaction":     {{"MULTI"}, {"SET", "k", "v", "PX", 60}, {"EXEC"}},
 		"all of a hash":        {{"HSET", "k", "f", "v"}, {"PEXPIRE", "k", 60}},
+		"the field of a hash":  {{"HSETEX", "k", "PX", 60, "FIELDS", 1, "f", "v"}},
 		"beside other keys":    {{"SET", "a", "v", "PX", 1}, {"SET", "b", "v", "PX", 30}, {"SET", "k", "v", "PX", 60}, {"SET", "c", "v", "EX", 9}},
 		"in another database":  {{"SELECT", 3}, {"SET", "k", "v", "PX", 60}},
 		"after a long silence": {{"BLPOP", "nothing", 0.2}, {"SET", "k", "v", "PX", 60}},
@@ -85,6 +86,26 @@ func watchEnd(t *testing.T, c *goredis.Conn, begun, done time.Time) {
 			return
 		}
 	}
+}
+
+// TestSlowTransaction: an expiry in a transaction counts from EXEC, however
+// long ago it was queued.
+func TestSlowTransaction(t *testing.T) {
+	s := start(t, nil)
+	c, other := connect(t, s).Conn(), connect(t, s)
+	defer c.Close()
+	for _, command := range [][]any{{"MULTI"}, {"SET", "k", "v", "PX", 60}} {
+		if err := c.Do(t.Context(), command...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(t, other, "BLPOP", "nothing", 0.1)
+	do(t, other, "PING")
+	begun := time.Now()
+	if err := c.Do(t.Context(), "EXEC").Err(); err != nil {
+		t.Fatal(err)
+	}
+	watchEnd(t, c, begun, time.Now())
 }
 
 // TestNobodyAsks: the clock stands until somebody asks, and is right then.

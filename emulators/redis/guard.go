@@ -82,7 +82,13 @@ func (g *guard) header() error {
 			g.pending = fmt.Appendf(nil, "*%d\r\n", n)
 		}
 	default:
-		g.pending = frame(bytes.Fields(text))
+		fields := bytes.Fields(text)
+		// What a web page makes a browser send here looks like this, and the
+		// body of it like commands. Redis hangs up too.
+		if len(fields) > 0 && (bytes.EqualFold(fields[0], []byte("POST")) || bytes.EqualFold(fields[0], []byte("Host:"))) {
+			return g.refuse("this is no web server")
+		}
+		g.pending = frame(fields)
 	}
 	return nil
 }

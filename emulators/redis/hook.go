@@ -25,7 +25,7 @@ type effects uint8
 const (
 	readsTime effects = 1 << iota // looks at the clock
 	setsTime                      // gives a key an expiry
-	runs                          // runs a script
+	runs                          // runs a script, or may
 	blocks                        // may wait for others
 	keeps                         // changes nothing that is saved
 )
@@ -40,7 +40,7 @@ var commands = map[string]effects{
 	"EXPIRE": setsTime, "PEXPIRE": setsTime, "EXPIREAT": setsTime, "PEXPIREAT": setsTime,
 	"HEXPIRE": setsTime, "HSETEX": setsTime,
 
-	"EVAL": runs, "EVALSHA": runs, "EVAL_RO": runs, "EVALSHA_RO": runs,
+	"EVAL": runs, "EVALSHA": runs, "EVAL_RO": runs, "EVALSHA_RO": runs, "EXEC": runs,
 
 	"BLPOP": blocks, "BRPOP": blocks, "BRPOPLPUSH": blocks, "BLMOVE": blocks, "BZPOPMIN": blocks, "BZPOPMAX": blocks,
 	"BZMPOP": blocks, "XREADGROUP": blocks | readsTime, "WAIT": blocks | keeps,

@@ -152,6 +152,8 @@ func TestHostileFraming(t *testing.T) {
 		{"*1\r\n:4\r\n", "-ERR Protocol error: invalid bulk length\r\n"},
 		{"*99999999\r\n", "-ERR Protocol error: invalid multibulk length\r\n"},
 		{"*x\r\n", "-ERR Protocol error: invalid multibulk length\r\n"},
+		{"POST / HTTP/1.1\r\n\r\nFLUSHALL\r\n", "-ERR Protocol error: this is no web server\r\n"},
+		{"host: 127.0.0.1\r\n", "-ERR Protocol error: this is no web server\r\n"},
 		{strings.Repeat("x", 1<<17), "-ERR Protocol error: too big inline request\r\n"},
 	} {
 		conn, err := net.Dial("tcp", s.Addr())
