@@ -58,23 +58,23 @@ type exchange struct {
 // The body is the payload's last field: where its length is known it is read
 // right into its place. The format lets a message be the concatenation of two,
 // here one with all but the body and one with the body alone.
-func (x *exchange) encode(w http.ResponseWriter, r *http.Request, o *Options) ([]byte, *fault) {
+func (x *exchange) encode(w http.ResponseWriter, r *http.Request, maxBody int64, timeout time.Duration) ([]byte, *fault) {
 	x.size = 0
 	path, f := targetPath(r)
 	if f != nil {
 		return nil, f
 	}
-	body := bodyReader{r: http.MaxBytesReader(w, r.Body, o.MaxBody), size: &x.size}
+	body := bodyReader{r: http.MaxBytesReader(w, r.Body, maxBody), size: &x.size}
 	control := http.NewResponseController(w)
 	if r.Body != http.NoBody {
-		_ = control.SetReadDeadline(time.Now().Add(o.ReadTimeout)) // fails where Wrap has hidden it: documented
+		_ = control.SetReadDeadline(time.Now().Add(timeout)) // fails where Wrap has hidden it: documented
 	}
 	length := r.ContentLength
 	switch {
-	case length > o.MaxBody:
-		return nil, bodyTooLarge(o.MaxBody)
+	case length > maxBody:
+		return nil, bodyTooLarge(maxBody)
 	case length < 0:
-		if x.body, f = body.appendTo(x.body[:0], o.MaxBody); f != nil {
+		if x.body, f = body.appendTo(x.body[:0], maxBody); f != nil {
 			return nil, f
 		}
 		length = int64(len(x.body))
