@@ -27,10 +27,12 @@ type Bind struct {
 
 type bindingKey struct{ capability, name string }
 
-// bound is a binding that stands.
+// bound is a binding that stands, or is being changed.
 type bound struct {
 	Bind
-	id capability.BindingID
+	id         capability.BindingID
+	operations []string      // what the provider declares; nil: any
+	changed    chan struct{} // closed when the change is over; nil: it stands
 }
 
 func (b Bind) key() bindingKey {
@@ -80,63 +82,94 @@ func (h *Host) bindOne(ctx context.Context, b Bind) error {
 	if old != nil && old.same(b) {
 		return nil
 	}
-	if old != nil {
-		if err := h.unbind(ctx, key); err != nil {
-			return err
+	over := make(chan struct{})
+	defer close(over)
+	h.set(key, &bound{changed: over})
+	if old == nil {
+		return h.bind(ctx, key, b)
+	}
+	// A change is not left half done: that would cut off the calls in hand, or
+	// leave no binding at all.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.opts.Limits.DrainTimeout)
+	defer cancel()
+	err := old.Provider.Unbind(ctx, old.id)
+	if err == nil {
+		if err = h.bind(ctx, key, b); err == nil {
+			return nil
 		}
+		h.set(key, &bound{changed: over})
 	}
-	err := h.bind(ctx, b)
-	if err != nil && old != nil {
-		err = errors.Join(err, h.bind(ctx, old.Bind))
-	}
-	return err
+	return errors.Join(err, h.bind(ctx, key, old.Bind))
 }
 
-func (h *Host) bind(ctx context.Context, b Bind) error {
-	key := b.key()
-	n := &bound{Bind: b, id: capability.BindingID{Guest: h.owner.Key, Name: key.name}}
-	binding := capability.Binding{
-		BindingID:   n.id,
-		GuestName:   h.owner.Name,
-		Config:      maps.Clone(b.Config),
-		Development: h.opts.Development,
+// bind has the provider make a binding. Calls find it once it is made; where it
+// cannot be made, they find none.
+func (h *Host) bind(ctx context.Context, key bindingKey, b Bind) error {
+	offer := b.Provider.Describe()
+	n := &bound{Bind: b, id: capability.BindingID{Guest: h.owner.Key, Name: key.name}, operations: offer.Operations}
+	err := fmt.Errorf("the provider %q is one of %s", offer.Name, offer.Capability)
+	if offer.Capability == b.Capability {
+		err = b.Provider.Bind(ctx, capability.Binding{
+			BindingID:   n.id,
+			GuestName:   h.owner.Name,
+			Config:      maps.Clone(b.Config),
+			Development: h.opts.Development,
+		}, dispatcher{h, b.Capability})
 	}
-	// The binding stands before the provider may dispatch through it.
-	h.change(func(all map[bindingKey]*bound) { all[key] = n })
-	if err := b.Provider.Bind(ctx, binding, dispatcher{h, b.Capability}); err != nil {
-		h.change(func(all map[bindingKey]*bound) { delete(all, key) })
+	if err != nil {
+		h.set(key, nil)
 		return err
 	}
+	h.set(key, n)
 	return nil
 }
 
 func (h *Host) unbind(ctx context.Context, key bindingKey) error {
 	b := (*h.bindings.Load())[key]
 	err := b.Provider.Unbind(ctx, b.id)
-	h.change(func(all map[bindingKey]*bound) { delete(all, key) })
+	h.set(key, nil)
 	return err
 }
 
-// change replaces the map of bindings by a changed copy, so that calls read it
-// without a lock.
-func (h *Host) change(edit func(map[bindingKey]*bound)) {
+// set replaces the map of bindings by a changed copy, so that calls read it
+// without a lock. Nil removes the binding.
+func (h *Host) set(key bindingKey, b *bound) {
 	next := maps.Clone(*h.bindings.Load())
-	edit(next)
+	if next[key] = b; b == nil {
+		delete(next, key)
+	}
 	h.bindings.Store(&next)
 }
 
-// Prune ends the bindings that are not among binds.
+// Prune ends the bindings that are not among binds: those that bring calls in
+// at once, the others when the guests that were replaced have ended, as their
+// calls in hand may still need them. Where ctx ends before that, its error is
+// returned and the next Prune goes on. It must not run beside Bind.
 func (h *Host) Prune(ctx context.Context, binds []Bind) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	keep := make(map[bindingKey]bool)
 	for _, b := range binds {
 		keep[b.key()] = true
 	}
+	err := h.unbindIf(ctx, func(k bindingKey) bool { return !keep[k] && k.incoming() })
+	for g := range h.replaced.Range {
+		select {
+		case <-g.(*Guest).ended:
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+	return errors.Join(err, h.unbindIf(ctx, func(k bindingKey) bool { return !keep[k] }))
+}
+
+// unbindIf ends the bindings that gone names. It does not stop half-way: that
+// would cut off calls in hand.
+func (h *Host) unbindIf(ctx context.Context, gone func(bindingKey) bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	var errs []error
 	for key := range *h.bindings.Load() {
-		if !keep[key] {
-			errs = append(errs, h.unbind(ctx, key))
+		if gone(key) {
+			errs = append(errs, h.unbind(context.WithoutCancel(ctx), key))
 		}
 	}
 	return errors.Join(errs...)
@@ -170,15 +203,31 @@ func (k bindingKey) incoming() bool {
 	return false
 }
 
-// lookup finds the binding that a guest names.
-func (h *Host) lookup(id, name string) (*bound, error) {
+// lookup finds the binding that a guest names. It waits for one that is being
+// changed.
+func (h *Host) lookup(ctx context.Context, id, name string) (*bound, error) {
 	if name == "" {
 		name = capability.DefaultBinding
 	}
-	all := *h.bindings.Load()
-	if b, ok := all[bindingKey{id, name}]; ok {
-		return b, nil
+	for {
+		all := *h.bindings.Load()
+		b, ok := all[bindingKey{id, name}]
+		switch {
+		case !ok:
+			return nil, notBound(all, id, name)
+		case b.changed == nil:
+			return b, nil
+		}
+		select {
+		case <-b.changed:
+		case <-ctx.Done():
+			return nil, capability.AsError(ctx.Err())
+		}
 	}
+}
+
+// notBound says what there is instead.
+func notBound(all map[bindingKey]*bound, id, name string) error {
 	var names []string
 	for key := range all {
 		if key.capability == id {
@@ -192,7 +241,18 @@ func (h *Host) lookup(id, name string) (*bound, error) {
 	} else {
 		e.Message = fmt.Sprintf("no binding %q of %s; there is %s", name, id, strings.Join(names, ", "))
 	}
-	return nil, e
+	return e
+}
+
+// declares tells whether the provider has an operation.
+func (b *bound) declares(operation string) error {
+	if b.operations == nil || slices.Contains(b.operations, operation) {
+		return nil
+	}
+	return &capability.Error{
+		Code:    capability.CodeUnsupported,
+		Message: fmt.Sprintf("%s has no operation %q for guests to call", b.Capability, operation),
+	}
 }
 
 // dispatcher is what a provider reaches the guest with.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/payload/corepb"
@@ -23,10 +24,39 @@ type Guest struct {
 	module     *wapc.Module
 	pool       *wapc.Pool
 
+	drainTimeout time.Duration
+
 	refs   atomic.Int64 // calls in hand, and one for the host itself
 	idle   chan struct{}
 	retire sync.Once
-	denied sync.Map // what was denied already, to say it once
+	closed atomic.Bool   // or about to be
+	ended  chan struct{} // closed when the host is done with it, once it was replaced
+	denied denials
+}
+
+// denials remembers what was denied already, to say it once. What a guest can
+// make up has no end, so what is remembered and said has one.
+type denials struct {
+	mu   sync.Mutex
+	said map[string]bool
+}
+
+// maxDenials is how many different denials of a guest are logged.
+const maxDenials = 100
+
+// add tells whether a denial is to be logged, and whether it is the last one
+// that is.
+func (d *denials) add(call string) (log, last bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.said[call] || len(d.said) >= maxDenials {
+		return false, false
+	}
+	if d.said == nil {
+		d.said = make(map[string]bool)
+	}
+	d.said[call] = true
+	return true, len(d.said) == maxDenials
 }
 
 // PrepareOptions says what Prepare should tell.
@@ -61,7 +91,9 @@ func (h *Host) Prepare(ctx context.Context, module []byte, opts *PrepareOptions)
 		return nil, err
 	}
 	ended()
-	g := &Guest{host: h, build: opts.Build, claims: claims, granted: make(map[string]bool), idle: make(chan struct{})}
+	g := &Guest{host: h, build: opts.Build, claims: claims, granted: make(map[string]bool)}
+	g.drainTimeout = limits.DrainTimeout
+	g.idle, g.ended = make(chan struct{}), make(chan struct{})
 	g.refs.Store(1)
 	g.generation = capability.GenerationOf(claims.Capabilities)
 	for _, c := range claims.Capabilities {
@@ -176,6 +208,7 @@ func (g *Guest) release() {
 // Close takes no new calls, waits for those in hand until ctx ends, then stops
 // them and frees the guest. It may be called twice.
 func (g *Guest) Close(ctx context.Context) error {
+	g.closed.Store(true)
 	g.retire.Do(g.release)
 	select {
 	case <-g.idle:
@@ -214,8 +247,12 @@ func (g *Guest) deny(id, operation string) error {
 		Message: fmt.Sprintf("%s has no claim to %s, so %s is refused; add %q to capabilities in waxo.toml, then build and sign again",
 			g.claims.Name, id, operation, id),
 	}
-	if _, said := g.denied.LoadOrStore(id+"!"+operation, true); !said {
+	log, last := g.denied.add(id + "!" + operation)
+	if log {
 		g.host.opts.Log.Warn("denied", "capability", id, "operation", operation, "build", g.build, "reason", e.Message)
+	}
+	if last {
+		g.host.opts.Log.Warn("further denials of this guest are not logged", "build", g.build)
 	}
 	return e
 }
@@ -236,8 +273,11 @@ func (g guestHost) HostCall(ctx context.Context, call wapc.HostCall) ([]byte, er
 	if target, ok := g.host.opts.Aliases[id]; ok {
 		id = target
 	}
-	b, err := g.host.lookup(id, call.Binding)
+	b, err := g.host.lookup(ctx, id, call.Binding)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.declares(operation); err != nil {
 		return nil, err
 	}
 	return b.Provider.Call(ctx, capability.Call{BindingID: b.id, Operation: operation, Payload: call.Payload})

@@ -63,7 +63,7 @@ type Limits struct {
 	Waiting      int           // the most calls that wait for an instance; negative: none; default 1,000
 	RequestBody  int           // bytes of a request's body; default 32 MiB
 	ResponseBody int           // bytes of a response's body; default 32 MiB
-	DrainTimeout time.Duration // for calls in hand when a guest is replaced; default CallTimeout
+	DrainTimeout time.Duration // for calls in hand when a guest is replaced; default what they may take, 3 x CallTimeout
 }
 
 // Defaults returns l with the defaults in place of zeros.
@@ -84,13 +84,15 @@ func (l Limits) Defaults() Limits {
 		l.CallTimeout = 30 * time.Second
 	}
 	if l.DrainTimeout == 0 {
-		l.DrainTimeout = l.CallTimeout
+		// A call may wait for an instance, start one, and then be served.
+		l.DrainTimeout = 3 * l.CallTimeout
 	}
 	return l
 }
 
-// envelope is what a payload may take beyond its body: headers, field tags.
-const envelope = 1 << 20
+// envelope is what a payload may take beyond its body: a MiB of headers, which
+// tags and the recoding of Latin-1 may triple.
+const envelope = 4 << 20
 
 // Host runs one guest at a time and binds it to providers.
 type Host struct {
@@ -102,10 +104,11 @@ type Host struct {
 	settled chan struct{} // closed when the first build serves or failed
 	settle  sync.Once
 
-	mu     sync.Mutex // held while bindings or the guest change
-	owner  Identity   // whose bindings these are
-	closed bool
-	drains sync.WaitGroup
+	mu       sync.Mutex // held while bindings or the guest change
+	owner    Identity   // whose bindings these are
+	closed   bool
+	drains   sync.WaitGroup
+	replaced sync.Map // of *Guest: those that drains waits for
 }
 
 // New makes a host without a guest.
@@ -134,7 +137,8 @@ var ErrClosed = errors.New("the host is closed")
 // Activate switches new calls over to g and lets those in hand end with the
 // guest that they started with. Once it has returned, no call starts on the
 // guest before. It returns an error, and changes nothing, where g is not the
-// module that the host's bindings were made for.
+// module that the host's bindings were made for, or was closed. A guest that was
+// replaced does not come back: Prepare it again.
 func (h *Host) Activate(g *Guest) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -144,19 +148,29 @@ func (h *Host) Activate(g *Guest) error {
 	if h.owner.Key != "" && h.owner.Key != g.claims.Subject {
 		return fmt.Errorf("the module is %s, but this host is bound for %s", g.claims.Subject, h.owner.Key)
 	}
+	if g.closed.Load() {
+		return errors.New("the guest was closed")
+	}
 	old := h.current.Swap(g)
 	h.failed.Store(nil)
 	h.settle.Do(func() { close(h.settled) })
 	if old != nil && old != g {
-		h.drains.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), h.opts.Limits.DrainTimeout)
-			defer cancel()
-			if err := old.Close(ctx); err != nil {
-				h.opts.Log.Warn("the build before did not end in time", "build", old.build, "error", err)
-			}
-		})
+		old.closed.Store(true)
+		h.replaced.Store(old, true)
+		h.drains.Go(func() { h.end(old) })
 	}
 	return nil
+}
+
+// end lets a guest that was replaced finish.
+func (h *Host) end(old *Guest) {
+	ctx, cancel := context.WithTimeout(context.Background(), old.drainTimeout)
+	defer cancel()
+	if err := old.Close(ctx); err != nil {
+		h.opts.Log.Warn("the build before did not end in time", "build", old.build, "error", err)
+	}
+	close(old.ended)
+	h.replaced.Delete(old)
 }
 
 // Current is the guest that new calls go to, nil before the first.
@@ -203,6 +217,9 @@ func (h *Host) acquire() *Guest {
 		g := h.current.Load()
 		if g == nil || g.hold() {
 			return g
+		}
+		if h.current.Load() == g { // it was not replaced, but closed by somebody else
+			return nil
 		}
 	}
 }

@@ -100,11 +100,13 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 // settle does what can wait until the new build serves. Its failure is told,
 // but takes nothing back.
 func (w *Workbench) settle(ctx context.Context, made *project.Made) {
-	if err := w.host.Prune(context.WithoutCancel(ctx), w.binds); err != nil {
-		w.opts.Events(Event{Kind: KindNotice, Message: "unbinding: " + err.Error()})
-	}
 	if err := w.opts.Project.Keep(made); err != nil {
 		w.opts.Events(Event{Kind: KindNotice, Message: "the module could not be kept for waxo run: " + err.Error()})
+	}
+	// A newer change does not wait for calls of the build before: the next build
+	// that serves prunes again.
+	if err := w.host.Prune(ctx, w.binds); err != nil && ctx.Err() == nil {
+		w.opts.Events(Event{Kind: KindNotice, Message: "unbinding: " + err.Error()})
 	}
 }
 

@@ -43,8 +43,14 @@ type caller struct {
 	refuse     atomic.Bool
 }
 
-func (c *caller) Describe() capability.Descriptor {
-	return capability.Descriptor{Capability: capability.HTTPServer, Name: "caller"}
+// offer is the caller as the provider of one capability.
+type offer struct {
+	*caller
+	capability string
+}
+
+func (o offer) Describe() capability.Descriptor {
+	return capability.Descriptor{Capability: o.capability, Name: "caller"}
 }
 
 func (c *caller) Bind(_ context.Context, _ capability.Binding, d capability.Dispatcher) error {
@@ -112,7 +118,7 @@ func start(t *testing.T, version string) *bench {
 			var binds []devhost.Bind
 			for _, c := range m.Capabilities {
 				config := map[string]string{"port": fmt.Sprint(m.Dev.Port)}
-				binds = append(binds, devhost.Bind{Capability: c, Provider: b.guest, Config: config})
+				binds = append(binds, devhost.Bind{Capability: c, Provider: offer{b.guest, c}, Config: config})
 			}
 			return binds, nil
 		},
