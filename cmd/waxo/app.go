@@ -48,15 +48,22 @@ func (a *app) main(args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	a.cleanup()
+	return a.status(err)
+}
+
+// status tells how a command ended, and is the exit status for it.
+func (a *app) status(err error) int {
+	interrupted := a.interrupted.Load()
+	if err != nil && !(interrupted && errors.Is(err, context.Canceled)) {
+		fmt.Fprintf(a.err, "waxo: %v\n", err)
+	}
 	var usage usageError
 	switch {
-	case a.interrupted.Load() && (err == nil || errors.Is(err, context.Canceled)):
+	case interrupted: // also where the end was not a clean one
 		return exitInterrupted
 	case err == nil:
 		return exitOK
-	}
-	fmt.Fprintf(a.err, "waxo: %v\n", err)
-	if errors.As(err, &usage) {
+	case errors.As(err, &usage):
 		return exitUsage
 	}
 	return exitFailure

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/wapc/wasm"
 	"github.com/waxosuit/waxo/wascap"
 )
@@ -110,8 +111,12 @@ func describeClaims(c *wascap.Claims) *claimsTable {
 
 func (r *inspectResult) table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, value string) {
-		if value != "" {
+	row := func(name string, values ...string) {
+		shown := make([]string, len(values))
+		for i, v := range values {
+			shown[i] = console.Printable(v) // they are the module's author's
+		}
+		if value := strings.Join(shown, "\n\t"); value != "" {
 			fmt.Fprintf(t, "%s\t%s\n", name, value)
 		}
 	}
@@ -128,14 +133,14 @@ func (r *inspectResult) table(w io.Writer) error {
 		}
 		row("module", c.Module)
 		row("issuer", c.Issuer)
-		row("capabilities", strings.Join(c.Capabilities, "\n\t"))
+		row("capabilities", c.Capabilities...)
 		row("tags", strings.Join(c.Tags, " "))
 		row("issued", moment(c.Issued))
 		row("not before", moment(c.NotBefore))
 		row("expires", moment(c.Expires))
 		row("hash", c.Hash)
 	}
-	row("imports", strings.Join(r.Imports, "\n\t"))
+	row("imports", r.Imports...)
 	return t.Flush()
 }
 

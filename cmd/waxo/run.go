@@ -18,6 +18,7 @@ import (
 	"github.com/waxosuit/waxo/capability/httpserver"
 	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/wascap"
 )
@@ -85,7 +86,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	defer func() { err = errors.Join(err, engine.Close(context.WithoutCancel(ctx))) }()
 	host, err := devhost.New(&devhost.Options{
 		Engine: engine, AllowDev: f.allowDev, Aliases: plan.aliases, Limits: plan.limits, Log: log,
-		Console: func(line string) { fmt.Fprintln(a.out, line) },
+		Console: func(line string) { fmt.Fprintln(a.out, console.Printable(line)) },
 	})
 	if err != nil {
 		return err

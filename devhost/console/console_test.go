@@ -48,6 +48,22 @@ func TestOneLineAnEvent(t *testing.T) {
 	}
 }
 
+func TestNothingThatIsShownSteersTheTerminal(t *testing.T) {
+	const evil = "x\x1b]0;owned\x07\r\n12:00:00 build 9 serves\u009b2J"
+	for _, kind := range []workbench.Kind{
+		workbench.KindNotice, workbench.KindFailed, workbench.KindRequest, workbench.KindLog, workbench.KindServing, workbench.KindBuilding,
+	} {
+		_, got := show(Options{}, workbench.Event{Kind: kind, Message: evil, Detail: evil, Paths: []string{evil}})
+		if strings.ContainsAny(got, "\x1b\x07\r\u009b") || strings.Contains(got, "\n12:00:00 build 9") {
+			t.Errorf("%s: %q", kind, got)
+		}
+	}
+	_, got := show(Options{}, workbench.Event{Kind: workbench.KindFailed, Build: 1, Stage: "manifest", Message: "a: one\nb: two"})
+	if want := "12:00:00 build 1 failed at manifest: a: one\n    b: two; nothing serves yet\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestQuietKeepsWhatMatters(t *testing.T) {
 	_, got := show(Options{Quiet: true},
 		workbench.Event{Kind: workbench.KindBuilding, Build: 1},

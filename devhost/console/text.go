@@ -25,12 +25,15 @@ func (c *Console) paint(color, s string) string {
 	return "\x1b[" + color + "m" + s + "\x1b[0m"
 }
 
+// indent leads the lines that belong to the one above.
+const indent = "    "
+
 // text is the event as a line, and its detail as indented lines below.
 func (c *Console) text(e workbench.Event) string {
 	var b strings.Builder
 	b.WriteString(c.paint(dim, e.Time.Format("15:04:05")) + " " + c.headline(e) + "\n")
 	for line := range strings.Lines(e.Detail) {
-		b.WriteString("    " + strings.TrimRight(line, "\r\n") + "\n")
+		b.WriteString(indent + Printable(strings.TrimRight(line, "\r\n")) + "\n")
 	}
 	return b.String()
 }
@@ -45,19 +48,29 @@ func (c *Console) headline(e workbench.Event) string {
 		return fmt.Sprintf("%s after %s  %s", c.paint(green, fmt.Sprintf("build %d serves (%s)", e.Build, e.Module)),
 			short(e.Took), c.paint(dim, phases(e.Phases)))
 	case workbench.KindFailed:
-		return c.paint(red, fmt.Sprintf("build %d failed at %s: %s", e.Build, e.Stage, e.Message)) + c.paint(dim, instead(e.Serving))
+		return c.paint(red, fmt.Sprintf("build %d failed at %s: %s", e.Build, e.Stage, lines(e.Message))) + c.paint(dim, instead(e.Serving))
 	case workbench.KindUnchanged:
 		return fmt.Sprintf("build %d gave the same module: %s goes on serving", e.Build, e.Serving)
 	case workbench.KindCapabilities:
 		return c.paint(cyan, "capabilities: "+difference(e.Added, e.Removed))
 	case workbench.KindRequest:
-		return c.paint(statusColor(e.Status), fmt.Sprintf("%d %s", e.Status, printable(e.Message))) + c.paint(dim, " "+short(e.Took))
+		return c.paint(statusColor(e.Status), fmt.Sprintf("%d %s", e.Status, Printable(e.Message))) + c.paint(dim, " "+short(e.Took))
 	case workbench.KindLog:
-		return c.paint(levelColor(e.Level), strings.ToLower(e.Level)+": "+printable(e.Message))
+		return c.paint(levelColor(e.Level), strings.ToLower(e.Level)+": "+Printable(e.Message))
 	case workbench.KindStopping:
 		return "stopping; once more to stop at once"
 	}
-	return e.Message
+	return lines(e.Message)
+}
+
+// lines makes a text of several lines printable, so that no line but the first
+// looks like an event.
+func lines(s string) string {
+	var all []string
+	for line := range strings.Lines(s) {
+		all = append(all, Printable(strings.TrimRight(line, "\r\n")))
+	}
+	return strings.Join(all, "\n"+indent)
 }
 
 func because(paths []string) string {
@@ -65,9 +78,9 @@ func because(paths []string) string {
 	case 0:
 		return ""
 	case 1:
-		return "  " + paths[0]
+		return "  " + Printable(paths[0])
 	}
-	return fmt.Sprintf("  %s and %d more", paths[0], len(paths)-1)
+	return fmt.Sprintf("  %s and %d more", Printable(paths[0]), len(paths)-1)
 }
 
 func instead(serving string) string {
