@@ -299,8 +299,9 @@ func (p *Provider) Addr(id capability.BindingID) net.Addr {
 }
 
 // Unbind stops listening at once and lets the requests in hand finish. Idle
-// connections end a quarter of a second later, as one may be about to bring a
-// request; an answer from now on says that its connection ends. When ctx
+// connections end when no request has come for a quarter of a second, as one
+// may be about to bring another; an answer from now on says that its connection
+// ends. When ctx
 // or Options.DrainTimeout ends first, they are cut off and the error has
 // CodeDeadline. A second Unbind of the same binding waits for the first, and
 // cuts it short when its own ctx ends.
