@@ -48,7 +48,9 @@
 // wrong answer of the guest), 502 (provider), 503 (overloaded, unavailable) or
 // 504 (deadline). In a development binding the body tells everything, as text,
 // HTML or JSON, whichever the client prefers; otherwise it has a request ID that
-// the log has too.
+// the log has too. What the client does wrong is answered without the guest: 400,
+// 408, 413, 431, 501. A client that goes away cancels the call; one that closes
+// its sending half counts as gone, as net/http cannot tell the two apart.
 package httpserver
 
 import (
