@@ -111,6 +111,8 @@ func Resolve(namespace, operation string) (capability, op string, err error) {
 	switch {
 	case namespace == "" && !prefixed:
 		return "", "", &Error{Code: CodeInvalid, Message: fmt.Sprintf("the operation %q names no capability: write it as \"capability!Operation\"", operation)}
+	case prefixed && prefix == "":
+		return "", "", &Error{Code: CodeInvalid, Message: fmt.Sprintf("the operation %q names no capability before its \"!\"", operation)}
 	case namespace == "":
 		namespace = prefix
 	case prefixed && canonical(prefix) != canonical(namespace):

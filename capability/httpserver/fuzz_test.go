@@ -120,7 +120,7 @@ func answered(header map[string]string, name, value string) bool {
 		if !strings.EqualFold(n, name) {
 			continue
 		}
-		for _, line := range strings.Split(v, "\n") {
+		for line := range strings.SplitSeq(v, "\n") {
 			if strings.Trim(line, " \t") == value || strings.TrimSpace(line) == value {
 				return true
 			}

@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -74,9 +75,7 @@ func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, access *Acces
 func (h *guestHandler) write(w http.ResponseWriter, a *answer, access *Access) {
 	access.Status = a.status
 	header := w.Header()
-	for name, values := range a.header {
-		header[name] = values
-	}
+	maps.Copy(header, a.header)
 	w.WriteHeader(a.status)
 	if len(a.body) == 0 {
 		return

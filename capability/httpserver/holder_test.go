@@ -141,7 +141,7 @@ func TestListeningSockets(t *testing.T) {
 		sockets := make(map[string]bool)
 		listeningSockets(strings.NewReader(table), netip.MustParseAddrPort(address), sockets)
 		wanted := make(map[string]bool)
-		for _, inode := range strings.Fields(want) {
+		for inode := range strings.FieldsSeq(want) {
 			wanted["socket:["+inode+"]"] = true
 		}
 		if !reflect.DeepEqual(sockets, wanted) {

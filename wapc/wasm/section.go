@@ -1,11 +1,21 @@
-// Package wasm reads and writes the binary format of WebAssembly.
+// Package wasm reads, changes and writes the binary format of WebAssembly.
 //
 // It serves those who must look into a module without running it, or change
 // it: the claims at its end, the imports that it asks for, the functions that
-// sealing replaces. It runs nothing. What it does not know it refuses; it never
-// guesses.
+// sealing replaces. [Sections] finds the sections; [Imports] and [Exports] tell
+// what crosses the module's border, with types. [Decode] takes a whole module
+// apart and [Module.Encode] puts it together again; a [Reader] walks the
+// instructions of a function, [Module.RenumberFuncs] changes all function
+// indexes, and [Code] assembles new functions.
 //
-// The format is that of the WebAssembly core specification 2.0, chapter 5.
+// It runs nothing, and it does not validate: a module whose structure is right
+// may have code whose types are wrong, which is for the engine to refuse. What
+// it does not know it refuses; it never guesses. Nothing that stands in a
+// module makes it panic, or makes it allocate more than a small multiple of
+// the module's length.
+//
+// The format is that of the WebAssembly core specification 2.0, chapter 5, with
+// the proposals for tail calls and extended constant expressions.
 package wasm
 
 import (

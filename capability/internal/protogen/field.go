@@ -31,6 +31,9 @@ func newField(d protoreflect.FieldDescriptor) (field, error) {
 	if d.Number() > 15 {
 		return f, fmt.Errorf("%s: field numbers end at 15 here", d.FullName())
 	}
+	if d.HasOptionalKeyword() {
+		return f, fmt.Errorf("%s: optional is not known here", d.FullName())
+	}
 	k, err := scalarKind(d)
 	switch {
 	case err == nil && d.IsMap():

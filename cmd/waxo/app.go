@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// The exit statuses.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+)
+
+// app is the world of the commands: what they read, write and are stopped by.
+type app struct {
+	in       *os.File
+	out, err io.Writer
+	lookup   func(name string) (string, bool)
+
+	interrupted atomic.Bool
+	mu          sync.Mutex
+	pending     func() string // what a command still has in hand
+	restore     func()        // what must be put back before the process ends
+}
+
+// usageError is a mistake in how a command was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// main runs one command line and returns the exit status.
+func (a *app) main(args []string) int {
+	ctx, stop := a.signals()
+	defer stop()
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	a.cleanup()
+	var usage usageError
+	switch {
+	case a.interrupted.Load() && (err == nil || errors.Is(err, context.Canceled)):
+		return exitInterrupted
+	case err == nil:
+		return exitOK
+	}
+	fmt.Fprintf(a.err, "waxo: %v\n", err)
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// signals returns a context that ends with the first interrupt, termination or
+// hang-up. The second says what is left and ends the process at once.
+func (a *app) signals() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	got := make(chan os.Signal, 2)
+	signal.Notify(got, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		first := true
+		for {
+			select {
+			case s := <-got:
+				if !first {
+					a.abort()
+				}
+				first = false
+				a.interrupted.Store(s == os.Interrupt)
+				cancel()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, func() { signal.Stop(got); close(done); cancel() }
+}
+
+// abort ends the process without waiting for what is in hand.
+func (a *app) abort() {
+	a.mu.Lock()
+	pending := a.pending
+	a.mu.Unlock()
+	left := ""
+	if pending != nil {
+		left = pending()
+	}
+	if left == "" {
+		left = "nothing"
+	}
+	a.cleanup()
+	fmt.Fprintf(a.err, "waxo: stopped at once; left unfinished: %s\n", left)
+	os.Exit(exitInterrupted)
+}
+
+// onAbort says what a command has in hand while it runs.
+func (a *app) onAbort(pending func() string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pending = pending
+}
+
+// onExit has f called once before the process ends, however it ends.
+func (a *app) onExit(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.restore = sync.OnceFunc(f)
+}
+
+func (a *app) cleanup() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.restore != nil {
+		a.restore()
+	}
+}
+
+// color tells whether what goes to w may have colours.
+func (a *app) color(w io.Writer) bool {
+	if v, set := a.lookup("NO_COLOR"); set && v != "" {
+		return false
+	}
+	if v, _ := a.lookup("TERM"); v == "dumb" {
+		return false
+	}
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// root is the command line.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "waxo",
+		Short: "Write, run and ship WebAssembly guests that touch only what they were signed for",
+		Long: `waxo is the workbench and the host for WebAssembly guests that can touch
+nothing but the capabilities they were signed for.
+
+The shortest way in, from an empty folder to a guest that serves and reloads:
+
+  waxo dev hello`,
+		Example:       "  waxo dev hello",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	root.PersistentFlags().BoolP("quiet", "q", false, "print no more than results, warnings and errors")
+	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.runCommand(),
+		a.inspectCommand(), a.verifyCommand(), a.versionCommand())
+	return root
+}
+
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "see waxo --help"
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + near[0] + "?"
+	}
+	return usageError{fmt.Errorf("there is no command %q; %s", args[0], hint)}
+}
+
+// args makes a wrong number of arguments a usage error that shows the usage.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if err := check(cmd, given); err != nil {
+			return usageError{fmt.Errorf("%w; usage: %s", err, cmd.UseLine())}
+		}
+		return nil
+	}
+}
+
+func quiet(cmd *cobra.Command) bool {
+	q, err := cmd.Flags().GetBool("quiet")
+	return err == nil && q
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxosuit/waxo/devhost/build"
+	"github.com/waxosuit/waxo/devhost/project"
+	"github.com/waxosuit/waxo/wascap"
+)
+
+// buildFlags are the flags of waxo build.
+type buildFlags struct {
+	output             string
+	unsigned           bool
+	accountKey, module string
+}
+
+// buildResult is what waxo build says.
+type buildResult struct {
+	File      string  `json:"file"`
+	Bytes     int     `json:"bytes"`
+	Tool      string  `json:"tool"`      // what compiled it
+	Signed    bool    `json:"signed"`    // it carries claims
+	Throwaway bool    `json:"throwaway"` // signed with the keys of waxo dev
+	Seconds   float64 `json:"seconds"`
+}
+
+func (a *app) buildCommand() *cobra.Command {
+	flags := &buildFlags{}
+	var format string
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "Build, seal and sign the project's module",
+		Long: `Build the module of the project that the working directory belongs to, seal it
+(every system call that the toolchain left in is replaced, inside the module,
+by one that touches nothing outside) and sign it with the capabilities that
+waxo.toml names.
+
+Without keys it is signed with the project's throwaway keys, for a day: waxo run
+takes that with --allow-dev alone. Real keys are files that hold a seed: an
+account's (it starts with SA) and the module's (SM).`,
+		Example: "  waxo build\n  waxo build --account-key account.nk --module-key module.nk -o hello.wasm\n  waxo build --unsigned --format json",
+		Args:    args(cobra.NoArgs),
+	}
+	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "file to write; default: NAME.wasm beside waxo.toml")
+	cmd.Flags().BoolVar(&flags.unsigned, "unsigned", false, "leave the claims out")
+	cmd.Flags().StringVar(&flags.accountKey, "account-key", "", "file with the seed of the account that signs")
+	cmd.Flags().StringVar(&flags.module, "module-key", "", "file with the seed of the module's own key")
+	cmd.Flags().StringVar(&format, "format", "text", "form of the result: text or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := errors.Join(checkOutput(format), flags.check()); err != nil {
+			return err
+		}
+		p, err := a.openProject("", nil)
+		if err != nil {
+			return err
+		}
+		begun := time.Now()
+		made, throwaway, err := flags.make(cmd, p)
+		if err != nil {
+			return toolchainWords(err)
+		}
+		r := &buildResult{File: flags.output, Tool: made.Tool, Signed: made.Signed != nil, Throwaway: throwaway}
+		if r.File == "" {
+			r.File = filepath.Join(p.Dir(), p.Manifest().Name+".wasm")
+		}
+		module := made.Sealed
+		if r.Signed {
+			module = made.Signed
+		}
+		r.Bytes, r.Seconds = len(module), time.Since(begun).Seconds()
+		if err := project.WriteFile(r.File, module, 0o644); err != nil {
+			return err
+		}
+		return a.printBuild(cmd, format, r, made.Output)
+	}
+	return cmd
+}
+
+func (f *buildFlags) check() error {
+	switch keys := f.accountKey != "" || f.module != ""; {
+	case f.unsigned && keys:
+		return usageError{errors.New("--unsigned takes no keys")}
+	case keys && (f.accountKey == "" || f.module == ""):
+		return usageError{errors.New("--account-key and --module-key go together: the account signs, the module's key names the module")}
+	}
+	return nil
+}
+
+func (f *buildFlags) make(cmd *cobra.Command, p *project.Project) (made *project.Made, throwaway bool, err error) {
+	opts := &project.MakeOptions{}
+	switch {
+	case f.unsigned:
+	case f.accountKey != "":
+		if opts.Account, err = project.ReadKey(f.accountKey, wascap.Account); err != nil {
+			return nil, false, err
+		}
+		if opts.Module, err = project.ReadKey(f.module, wascap.Module); err != nil {
+			return nil, false, err
+		}
+	default:
+		keys, err := p.Keys()
+		if err != nil {
+			return nil, false, err
+		}
+		opts.Account, opts.Module, opts.Dev, throwaway = keys.Account, keys.Module, true, true
+	}
+	made, err = p.Make(cmd.Context(), build.New(nil), opts)
+	return made, throwaway, err
+}
+
+func (a *app) printBuild(cmd *cobra.Command, format string, r *buildResult, words string) error {
+	fmt.Fprint(a.err, words)
+	if r.Throwaway && !quiet(cmd) {
+		fmt.Fprintln(a.err, "signed with throwaway keys for a day; waxo run takes it with --allow-dev")
+	}
+	if format == "json" {
+		return writeJSON(a.out, r)
+	}
+	_, err := fmt.Fprintln(a.out, r.File)
+	return err
+}
+
+// toolchainWords puts the toolchain's own words below its error.
+func toolchainWords(err error) error {
+	if b := new(build.BuildError); errors.As(err, &b) && b.Output != "" {
+		return fmt.Errorf("the build failed: %s: %w\n%s", b.Tool, b.Err, strings.TrimRight(b.Output, "\n"))
+	}
+	return err
+}
+
+// openProject opens the project at dir, or the one that the working directory
+// belongs to.
+func (a *app) openProject(dir string, opts *project.Options) (*project.Project, error) {
+	if dir == "" {
+		var err error
+		if dir, err = os.Getwd(); err != nil {
+			return nil, err
+		}
+	}
+	if opts == nil {
+		opts = &project.Options{}
+	}
+	opts.Lookup = a.lookup
+	return project.Open(dir, opts)
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/httpserver"
+	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/console"
+	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/project"
+	"github.com/waxosuit/waxo/devhost/workbench"
+	"github.com/waxosuit/waxo/templates"
+	"github.com/waxosuit/waxo/wapc"
+)
+
+// devFlags are the flags of waxo dev.
+type devFlags struct {
+	template  string
+	host      string
+	port      int
+	poll      bool
+	logFormat string
+}
+
+func (a *app) devCommand() *cobra.Command {
+	f := &devFlags{}
+	cmd := &cobra.Command{
+		Use:   "dev [NAME]",
+		Short: "Build, sign, run and watch a project, and swap every change in",
+		Long: `Build the project in the folder NAME (or the one that the working directory
+belongs to), sign it with throwaway keys, verify it as production would, bind it
+to what its claims grant, serve it, and swap in every change without dropping a
+request. Where there is no folder NAME, the project is made first.
+
+A build that fails leaves the last good one serving. Each HTTP response says in
+X-Waxo-Build which build gave it. Keys: r rebuilds, c clears the screen, q quits.
+The module that serves is kept in .waxo/build/NAME.wasm.`,
+		Example: "  waxo dev hello\n  waxo dev hello --port 9000\n  waxo dev --log-format json",
+		Args:    args(cobra.MaximumNArgs(1)),
+	}
+	cmd.Flags().StringVar(&f.template, "template", templates.Default, "what to make where there is no project; see waxo new --list")
+	cmd.Flags().StringVar(&f.host, "host", "127.0.0.1", "address to listen on; 0.0.0.0 lets the network in")
+	cmd.Flags().IntVarP(&f.port, "port", "p", manifest.DefaultPort, "port to listen on; 0 picks one; default: [dev] port of waxo.toml")
+	cmd.Flags().BoolVar(&f.poll, "poll", false, "look for changes instead of waiting for the system's events")
+	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if f.logFormat != "text" && f.logFormat != "json" {
+			return usageError{fmt.Errorf("there is no log format %q; take text or json", f.logFormat)}
+		}
+		if f.port < 0 || f.port > 65535 {
+			return usageError{fmt.Errorf("there is no port %d; take 0 to 65535", f.port)}
+		}
+		name := ""
+		if len(args) == 1 {
+			name = args[0]
+		}
+		return a.dev(cmd, f, name)
+	}
+	return cmd
+}
+
+// dev runs the workbench until it is told to stop.
+func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	show := console.New(&console.Options{
+		Out: a.out, Err: a.err, JSON: f.logFormat == "json", Color: a.color(a.err), Quiet: quiet(cmd),
+	})
+	p, err := a.devProject(cmd, f, name, show)
+	if err != nil {
+		return err
+	}
+	cache, err := p.State("cache")
+	if err != nil {
+		return err
+	}
+	engine, err := wapc.NewEngine(&wapc.EngineOptions{CacheDir: cache})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engine.Close(context.WithoutCancel(ctx))) }()
+	log := slog.New(show.Handler(slog.LevelInfo))
+	c := &connections{
+		log: log, lookup: a.lookup,
+		state: func() (string, error) { return p.State("state") },
+		http:  &httpserver.Options{AccessLog: requests(show)},
+	}
+	defer func() { err = errors.Join(err, c.close(context.WithoutCancel(ctx))) }()
+	w, err := workbench.New(&workbench.Options{
+		Project: p, Engine: engine, Events: show.Event, Console: show.Line, Log: log, Poll: f.poll,
+		Connect: func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
+			c.address = net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port))
+			return c.connect(ctx, m.Capabilities, m.Binds)
+		},
+		Bound: announce(c, show),
+	})
+	if err != nil {
+		return err
+	}
+	a.onAbort(w.Pending)
+	m := p.Manifest()
+	show.Event(workbench.Event{Kind: workbench.KindNotice, Message: fmt.Sprintf("%s %s may touch %s", m.Name, m.Version, list(m.Capabilities))})
+	a.keys(ctx, cancel, w, show)
+	return w.Run(ctx)
+}
+
+// devProject opens the project, and makes it first where NAME names none.
+func (a *app) devProject(cmd *cobra.Command, f *devFlags, name string, show *console.Console) (*project.Project, error) {
+	opts := &project.Options{}
+	if cmd.Flags().Changed("port") {
+		opts.Override = func(m *manifest.Manifest) { m.Dev.Port = f.port }
+	}
+	if name == "" {
+		p, err := a.openProject("", opts)
+		if errors.Is(err, manifest.ErrNotFound) {
+			return nil, usageError{fmt.Errorf("%w; waxo dev NAME makes a project in the folder NAME", err)}
+		}
+		return p, err
+	}
+	if _, err := os.Stat(filepath.Join(name, manifest.FileName)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := templates.Write(name, f.template, nil); err != nil {
+			return nil, err
+		}
+		show.Event(workbench.Event{Kind: workbench.KindNotice, Message: "made a project from the template " + f.template + " in " + name})
+	} else if err != nil {
+		return nil, err
+	}
+	return a.openProject(name, opts)
+}
+
+// list names capabilities for people.
+func list(capabilities []string) string {
+	if len(capabilities) == 0 {
+		return "nothing: there are no capabilities in " + manifest.FileName
+	}
+	return strings.Join(capabilities, ", ")
+}
+
+// requests shows each request that was answered, and why one failed.
+func requests(show *console.Console) func(httpserver.Access) {
+	return func(r httpserver.Access) {
+		e := workbench.Event{Kind: workbench.KindRequest, Message: r.Method + " " + r.Path, Status: r.Status, Took: r.Duration}
+		if r.Err != nil {
+			e.Message += "  " + r.Err.Error()
+			e.Detail = r.Err.Detail
+		}
+		show.Event(e)
+	}
+}
+
+// announce tells where the HTTP server is reached, when that is new.
+func announce(c *connections, show *console.Console) func(guest string, binds []devhost.Bind) {
+	told := make(map[string]string)
+	return func(guest string, binds []devhost.Bind) {
+		for _, b := range binds {
+			url := c.url(capability.BindingID{Guest: guest, Name: b.Name})
+			if b.Capability == capability.HTTPServer && url != told[b.Name] {
+				told[b.Name] = url
+				show.Event(workbench.Event{Kind: workbench.KindListening, Message: url})
+			}
+		}
+	}
+}
+
+// keys serves the keys that are pressed in a terminal.
+func (a *app) keys(ctx context.Context, quit func(), w *workbench.Workbench, show *console.Console) {
+	pressed, restore, ok := console.Keys(a.in)
+	if !ok {
+		return
+	}
+	a.onExit(restore)
+	show.Event(workbench.Event{Time: time.Now(), Kind: workbench.KindNotice, Message: "keys: r rebuild, c clear, q quit"})
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case k, ok := <-pressed:
+				if !ok {
+					return
+				}
+				switch k {
+				case 'r':
+					w.Rebuild()
+				case 'c':
+					show.Clear()
+				case 'q':
+					quit()
+				}
+			}
+		}
+	}()
+}

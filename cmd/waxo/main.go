@@ -1,0 +1,12 @@
+// Command waxo is the workbench and the host for WebAssembly guests that can
+// touch nothing but the capabilities they were signed for.
+package main
+
+import "os"
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	app := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, lookup: os.LookupEnv}
+	return app.main(os.Args[1:])
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxosuit/waxo/templates"
+)
+
+// newResult is what waxo new says.
+type newResult struct {
+	Folder   string   `json:"folder"`
+	Template string   `json:"template"`
+	Files    []string `json:"files"` // relative to the folder
+}
+
+func (a *app) newCommand() *cobra.Command {
+	var template, lang string
+	var list bool
+	cmd := &cobra.Command{
+		Use:   "new NAME",
+		Short: "Write a new project into the folder NAME",
+		Long: `Write a new project into the folder NAME, which must be empty or not there yet.
+The project stands alone: it holds the guest SDK, and needs nothing but the
+toolchain of its language.`,
+		Example: "  waxo new hello\n  waxo new shop --template http\n  waxo new --list",
+		Args:    args(cobra.MaximumNArgs(1)),
+	}
+	cmd.Flags().StringVar(&template, "template", templates.Default, "what to write; --list shows them all")
+	cmd.Flags().StringVar(&lang, "lang", "", "take the first template in this language")
+	cmd.Flags().BoolVar(&list, "list", false, "list the templates")
+	format := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkOutput(*format); err != nil {
+			return err
+		}
+		if list {
+			return a.listTemplates(*format)
+		}
+		if len(args) == 0 {
+			return usageError{errors.New("name the folder: waxo new NAME")}
+		}
+		if lang != "" {
+			var err error
+			if template, err = inLanguage(lang, template, cmd.Flags().Changed("template")); err != nil {
+				return err
+			}
+		}
+		files, err := templates.Write(args[0], template, nil)
+		if err != nil {
+			return err
+		}
+		if *format == "json" {
+			return writeJSON(a.out, newResult{Folder: args[0], Template: template, Files: files})
+		}
+		if quiet(cmd) {
+			return nil
+		}
+		_, err = fmt.Fprintf(a.out, "made %s from the template %s; next: waxo dev %s\n", args[0], template, args[0])
+		return err
+	}
+	return cmd
+}
+
+func (a *app) listTemplates(format string) error {
+	all := templates.List()
+	if format == "json" {
+		type row struct {
+			Name        string `json:"name"`
+			Language    string `json:"language"`
+			Description string `json:"description"`
+		}
+		rows := make([]row, len(all))
+		for i, t := range all {
+			rows[i] = row(t)
+		}
+		return writeJSON(a.out, rows)
+	}
+	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	for _, x := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", x.Name, x.Language, x.Description)
+	}
+	return t.Flush()
+}
+
+// inLanguage picks a template by language: the one that was named, if it is in
+// that language, else the first.
+func inLanguage(lang, template string, named bool) (string, error) {
+	var languages []string
+	for _, t := range templates.List() {
+		if t.Language == lang && (!named || t.Name == template) {
+			return t.Name, nil
+		}
+		if !slices.Contains(languages, t.Language) {
+			languages = append(languages, t.Language)
+		}
+	}
+	if slices.Contains(languages, lang) {
+		return "", usageError{fmt.Errorf("there is no template %q in %s; see waxo new --list", template, lang)}
+	}
+	return "", usageError{fmt.Errorf("there is no template in %s; the languages are %s", lang, strings.Join(languages, ", "))}
+}

@@ -1,0 +1,330 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/httpserver"
+	"github.com/waxosuit/waxo/capability/keyvalue"
+	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/wapc"
+	"github.com/waxosuit/waxo/wascap"
+)
+
+// runFlags are the flags of waxo run.
+type runFlags struct {
+	host      string
+	port      int
+	allowDev  bool
+	binds     []string
+	maps      []string
+	manifest  string
+	cache     string
+	drain     time.Duration
+	logFormat string
+}
+
+func (a *app) runCommand() *cobra.Command {
+	f := &runFlags{}
+	cmd := &cobra.Command{
+		Use:   "run MODULE",
+		Short: "Run a signed module: the production host",
+		Long: `Verify a signed module, bind it to the providers of what its claims grant, and
+serve it. A termination signal drains it: no new request is taken, those in hand
+are answered.
+
+Where a capability is bound to is read from, first to last: --bind, the
+environment (WAXO_KEYVALUE_URL, REDIS_URL), the [[bind]] tables of a waxo.toml
+(--manifest, or the one that the working directory belongs to). Default for
+wascap:keyvalue: redis://127.0.0.1:6379/0, or a server in this process, in memory
+only, for a module with throwaway keys.
+
+The port is --port, or PORT, or 8080.`,
+		Example: "  waxo run hello.wasm --bind wascap:keyvalue=redis://127.0.0.1:6379/0\n  waxo run --allow-dev .waxo/build/hello.wasm",
+		Args:    args(cobra.ExactArgs(1)),
+	}
+	cmd.Flags().StringVar(&f.host, "host", "127.0.0.1", "address to listen on; 0.0.0.0 lets the network in")
+	cmd.Flags().IntVarP(&f.port, "port", "p", manifest.DefaultPort, "port to listen on; 0 picks one")
+	cmd.Flags().BoolVar(&f.allowDev, "allow-dev", false, "run modules that were signed with throwaway keys")
+	cmd.Flags().StringArrayVar(&f.binds, "bind", nil, "CAPABILITY[/NAME]=URL, or =embedded; may be repeated")
+	cmd.Flags().StringArrayVar(&f.maps, "map", nil, "CLAIM=CAPABILITY: serve a claim by another's provider, such as wascc:keyvalue=wascap:keyvalue")
+	cmd.Flags().StringVar(&f.manifest, "manifest", "", "waxo.toml with bindings and limits")
+	cmd.Flags().StringVar(&f.cache, "cache", "", "folder for compiled code; default: waxo in the user's cache folder")
+	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests in hand may take at the end")
+	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of the log: text or json")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.run(cmd, f, args[0]) }
+	return cmd
+}
+
+// run verifies, binds and serves one module until it is told to stop.
+func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
+	ctx := cmd.Context()
+	log, err := a.logger(f.logFormat, quiet(cmd))
+	if err != nil {
+		return err
+	}
+	plan, err := a.plan(cmd, f, file)
+	if err != nil {
+		return err
+	}
+	engine, err := wapc.NewEngine(&wapc.EngineOptions{CacheDir: plan.cache})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engine.Close(context.WithoutCancel(ctx))) }()
+	host, err := devhost.New(&devhost.Options{
+		Engine: engine, AllowDev: f.allowDev, Aliases: plan.aliases, Limits: plan.limits, Log: log,
+		Console: func(line string) { fmt.Fprintln(a.out, line) },
+	})
+	if err != nil {
+		return err
+	}
+	c := &connections{log: log, lookup: a.lookup, address: plan.address, http: &httpserver.Options{Logger: log}}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
+		defer cancel()
+		err = errors.Join(err, host.Close(stop), c.close(stop))
+	}()
+	a.onAbort(func() string { return inHand(host) })
+	if err := plan.start(ctx, host, c); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	id := capability.BindingID{Guest: plan.claims.Subject, Name: capability.DefaultBinding}
+	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.url(id))
+	<-ctx.Done()
+	log.Info("draining", "at most", f.drain)
+	return nil
+}
+
+func inHand(h *devhost.Host) string {
+	if g := h.Current(); g != nil && g.Stats().Busy > 0 {
+		return fmt.Sprintf("%d call(s)", g.Stats().Busy)
+	}
+	return ""
+}
+
+// plan is what waxo run is about to do.
+type plan struct {
+	module       []byte
+	claims       *wascap.Claims
+	capabilities []string // of the claims, as the providers are called
+	specs        []manifest.Bind
+	aliases      map[string]string
+	limits       devhost.Limits
+	address      string
+	cache        string
+}
+
+// plan gathers flags, environment, manifest and claims.
+func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) {
+	p := &plan{}
+	var err error
+	if p.aliases, err = parseMaps(f.maps); err != nil {
+		return nil, err
+	}
+	if p.specs, err = parseBinds(f.binds); err != nil {
+		return nil, err
+	}
+	port, err := a.port(cmd, f)
+	if err != nil {
+		return nil, err
+	}
+	p.address = net.JoinHostPort(f.host, strconv.Itoa(port))
+	if p.module, p.claims, err = readModule(file); err != nil {
+		return nil, err
+	}
+	for _, c := range p.claims.Capabilities {
+		if target, ok := p.aliases[c]; ok {
+			c = target
+		}
+		p.capabilities = append(p.capabilities, c)
+	}
+	if err := a.specs(f, p); err != nil {
+		return nil, err
+	}
+	p.cache = f.cache
+	if p.cache == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("no folder for compiled code, name one with --cache: %w", err)
+		}
+		p.cache = filepath.Join(base, "waxo", "compiled")
+	}
+	return p, nil
+}
+
+// port is the first of --port, PORT and the default.
+func (a *app) port(cmd *cobra.Command, f *runFlags) (int, error) {
+	port := f.port
+	if v, ok := a.lookup("PORT"); ok && v != "" && !cmd.Flags().Changed("port") {
+		var err error
+		if port, err = strconv.Atoi(v); err != nil {
+			return 0, usageError{fmt.Errorf("PORT is %q, which is no number", v)}
+		}
+	}
+	if port < 0 || port > 65535 {
+		return 0, usageError{fmt.Errorf("there is no port %d; take 0 to 65535", port)}
+	}
+	return port, nil
+}
+
+// specs adds the bindings that flags left open, the strongest source first: a
+// later source does not touch a binding that an earlier one has.
+func (a *app) specs(f *runFlags, p *plan) error {
+	add := func(s manifest.Bind) {
+		same := func(o manifest.Bind) bool { return o.Capability == s.Capability && o.Name == s.Name }
+		if !slices.ContainsFunc(p.specs, same) {
+			p.specs = append(p.specs, s)
+		}
+	}
+	for _, s := range p.specs {
+		if !slices.Contains(p.capabilities, s.Capability) {
+			return usageError{fmt.Errorf("--bind: the module's claims do not grant %s", s.Capability)}
+		}
+	}
+	redis := manifest.Bind{Capability: capability.KeyValue, Name: capability.DefaultBinding, Provider: manifest.ProviderURL}
+	for _, name := range []string{"WAXO_KEYVALUE_URL", "REDIS_URL"} {
+		if v, ok := a.lookup(name); ok && v != "" {
+			redis.URL = v
+			add(redis)
+		}
+	}
+	m, err := a.runManifest(f)
+	if err != nil {
+		return err
+	}
+	if m != nil {
+		p.limits = devhost.LimitsOf(m)
+		for _, s := range m.Binds {
+			add(s)
+		}
+	}
+	if !p.claims.HasTag(wascap.DevTag) {
+		redis.URL = keyvalue.DefaultURL
+		add(redis)
+	}
+	return nil
+}
+
+func (a *app) runManifest(f *runFlags) (*manifest.Manifest, error) {
+	path := f.manifest
+	if path == "" {
+		dir, err := os.Getwd()
+		if err != nil {
+			return nil, err
+		}
+		if path, err = manifest.Find(dir); errors.Is(err, manifest.ErrNotFound) {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	m, err := manifest.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.ApplyEnv(a.lookup)
+}
+
+func parseBinds(texts []string) (specs []manifest.Bind, err error) {
+	for _, text := range texts {
+		s, err := parseBind(text)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, s)
+	}
+	return specs, nil
+}
+
+func parseBind(text string) (manifest.Bind, error) {
+	target, url, ok := strings.Cut(text, "=")
+	id, name, named := strings.Cut(target, "/")
+	if !named {
+		name = capability.DefaultBinding
+	}
+	if !ok || id == "" || name == "" || url == "" {
+		return manifest.Bind{}, usageError{fmt.Errorf("--bind %q: write CAPABILITY[/NAME]=URL, such as wascap:keyvalue=redis://127.0.0.1:6379/0", text)}
+	}
+	if url == manifest.ProviderEmbedded {
+		return manifest.Bind{Capability: id, Name: name, Provider: manifest.ProviderEmbedded}, nil
+	}
+	// The shell has expanded its variables; what is left of a $ is meant.
+	return manifest.Bind{Capability: id, Name: name, Provider: manifest.ProviderURL, URL: strings.ReplaceAll(url, "$", "$$")}, nil
+}
+
+func parseMaps(texts []string) (map[string]string, error) {
+	aliases := make(map[string]string)
+	for _, text := range texts {
+		claim, target, ok := strings.Cut(text, "=")
+		if !ok || claim == "" || target == "" {
+			return nil, usageError{fmt.Errorf("--map %q: write CLAIM=CAPABILITY, such as wascc:keyvalue=wascap:keyvalue", text)}
+		}
+		aliases[claim] = target
+	}
+	return aliases, nil
+}
+
+// start verifies again what is about to run, makes the bindings and switches
+// the guest on. What brings calls in is bound last.
+func (p *plan) start(ctx context.Context, host *devhost.Host, c *connections) error {
+	binds, err := c.connect(ctx, p.capabilities, p.specs)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(binds, func(a, b devhost.Bind) int {
+		return strings.Compare(rank(a.Capability), rank(b.Capability))
+	})
+	owner := devhost.Identity{Key: p.claims.Subject, Name: p.claims.Name}
+	serving := slices.IndexFunc(binds, func(b devhost.Bind) bool { return rank(b.Capability) != "" })
+	if serving < 0 {
+		serving = len(binds)
+	}
+	if err := host.Bind(ctx, owner, binds[:serving]); err != nil {
+		return err
+	}
+	g, err := host.Prepare(ctx, p.module, nil)
+	if err != nil {
+		return err
+	}
+	if err := host.Activate(g); err != nil {
+		return err
+	}
+	return host.Bind(ctx, owner, binds)
+}
+
+// rank puts the capabilities that call the guest last.
+func rank(id string) string {
+	if id == capability.HTTPServer {
+		return id
+	}
+	return ""
+}
+
+// logger writes the log of a host to stderr.
+func (a *app) logger(format string, quiet bool) (*slog.Logger, error) {
+	opts := &slog.HandlerOptions{}
+	if quiet {
+		opts.Level = slog.LevelWarn
+	}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(a.err, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.err, opts)), nil
+	}
+	return nil, usageError{fmt.Errorf("there is no log format %q; take text or json", format)}
+}

@@ -1,0 +1,247 @@
+package devhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/payload/corepb"
+	"github.com/waxosuit/waxo/wapc"
+	"github.com/waxosuit/waxo/wascap"
+)
+
+// Guest is a module that was verified, compiled, started and found healthy.
+type Guest struct {
+	host       *Host
+	build      string
+	claims     *wascap.Claims
+	granted    map[string]bool
+	generation capability.Generation
+	module     *wapc.Module
+	pool       *wapc.Pool
+
+	refs   atomic.Int64 // calls in hand, and one for the host itself
+	idle   chan struct{}
+	retire sync.Once
+	denied sync.Map // what was denied already, to say it once
+}
+
+// PrepareOptions says what Prepare should tell.
+type PrepareOptions struct {
+	Build  string                           // the build's label in replies and logs
+	Limits *Limits                          // default: the host's
+	Phase  func(name string) (ended func()) // told of each phase, as it begins and as it ends
+}
+
+// Prepare makes a guest out of a signed module: it verifies the claims,
+// compiles, starts one instance and asks its health. The host's current guest
+// goes on serving; Activate switches over. Whatever fails, nothing is left
+// behind.
+//
+// Errors are a *wascap.VerifyError, ErrThrowawayKeys, those of package wapc for
+// a module that it cannot load or start, or a *HealthError.
+func (h *Host) Prepare(ctx context.Context, module []byte, opts *PrepareOptions) (_ *Guest, err error) {
+	if opts == nil {
+		opts = &PrepareOptions{}
+	}
+	phase := opts.Phase
+	if phase == nil {
+		phase = func(string) func() { return func() {} }
+	}
+	limits := h.opts.Limits
+	if opts.Limits != nil {
+		limits = opts.Limits.Defaults()
+	}
+	ended := phase("verify")
+	claims, err := h.verify(module)
+	if err != nil {
+		return nil, err
+	}
+	ended()
+	g := &Guest{host: h, build: opts.Build, claims: claims, granted: make(map[string]bool), idle: make(chan struct{})}
+	g.refs.Store(1)
+	g.generation = capability.GenerationOf(claims.Capabilities)
+	for _, c := range claims.Capabilities {
+		g.granted[c] = true
+	}
+	defer func() {
+		if err != nil {
+			// Closing needs no patience: nothing of it serves yet.
+			err = errors.Join(err, g.Close(context.Background()))
+		}
+	}()
+	ended = phase("compile")
+	if g.module, err = h.opts.Engine.Compile(ctx, module); err != nil {
+		return nil, err
+	}
+	ended()
+	ended = phase("start")
+	if g.pool, err = g.module.NewPool(poolOptions(g, limits)); err != nil {
+		return nil, err
+	}
+	if err := g.pool.Warm(ctx, 1); err != nil {
+		return nil, fmt.Errorf("starting the guest: %w", err)
+	}
+	ended()
+	ended = phase("health")
+	if err := g.Healthy(ctx); err != nil {
+		return nil, err
+	}
+	ended()
+	return g, nil
+}
+
+// ErrThrowawayKeys is the error for a module that only development may run.
+var ErrThrowawayKeys = errors.New("the module was signed with throwaway keys by waxo dev: sign it with real keys, or pass --allow-dev where that is meant")
+
+func (h *Host) verify(module []byte) (*wascap.Claims, error) {
+	token, err := wascap.Verify(module, h.opts.Now())
+	if err != nil {
+		return nil, err
+	}
+	claims := &token.Claims
+	if claims.HasTag(wascap.DevTag) && !h.opts.Development && !h.opts.AllowDev {
+		return nil, ErrThrowawayKeys
+	}
+	return claims, nil
+}
+
+func poolOptions(g *Guest, l Limits) *wapc.PoolOptions {
+	return &wapc.PoolOptions{
+		Host:         guestHost{g},
+		MaxInstances: l.Instances,
+		MaxWaiting:   l.Waiting,
+		CallTimeout:  l.CallTimeout,
+		StartTimeout: l.CallTimeout,
+		MemoryLimit:  l.Memory,
+		// The Go runtime says first what went wrong, then dumps its goroutines.
+		LogLines:        64,
+		MaxRequest:      l.RequestBody + envelope,
+		MaxResponse:     l.ResponseBody + envelope,
+		MaxHostPayload:  l.RequestBody + envelope,
+		MaxHostResponse: l.ResponseBody + envelope,
+	}
+}
+
+// HealthError says that a guest answered its health request with an error.
+type HealthError struct{ Err error }
+
+func (e *HealthError) Error() string {
+	return "the guest is not healthy: " + e.Err.Error()
+}
+
+func (e *HealthError) Unwrap() error { return e.Err }
+
+// Healthy asks the guest's health. The error is a *HealthError.
+func (g *Guest) Healthy(ctx context.Context) error {
+	request := (&corepb.HealthRequest{}).AppendProto(nil)
+	operation := g.generation.Spell(capability.Core, capability.OpHealthRequest)
+	if _, err := g.pool.Call(ctx, operation, request); err != nil {
+		return &HealthError{Err: explain(err)}
+	}
+	return nil
+}
+
+// Claims are the module's claims.
+func (g *Guest) Claims() *wascap.Claims { return g.claims }
+
+// Build is the label that Prepare was given.
+func (g *Guest) Build() string { return g.build }
+
+// Stats tells how the guest's instances fare.
+func (g *Guest) Stats() wapc.Stats { return g.pool.Stats() }
+
+// hold keeps the guest from ending until release; false where it has ended.
+func (g *Guest) hold() bool {
+	for {
+		n := g.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if g.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (g *Guest) release() {
+	if g.refs.Add(-1) == 0 {
+		close(g.idle)
+	}
+}
+
+// Close takes no new calls, waits for those in hand until ctx ends, then stops
+// them and frees the guest. It may be called twice.
+func (g *Guest) Close(ctx context.Context) error {
+	g.retire.Do(g.release)
+	select {
+	case <-g.idle:
+	case <-ctx.Done():
+	}
+	var errs []error
+	if g.pool != nil {
+		errs = append(errs, g.pool.Close(ctx))
+	}
+	if g.module != nil {
+		// The instances are gone; what is left to free does not wait.
+		errs = append(errs, g.module.Close(context.WithoutCancel(ctx)))
+	}
+	return errors.Join(errs...)
+}
+
+// serves tells whether the claims grant a capability, by its own name or by an
+// alias.
+func (g *Guest) serves(id string) bool {
+	if g.granted[id] {
+		return true
+	}
+	for claim, target := range g.host.opts.Aliases {
+		if target == id && g.granted[claim] {
+			return true
+		}
+	}
+	return false
+}
+
+// deny makes the error for a capability that the claims do not grant, and says
+// so once for each operation.
+func (g *Guest) deny(id, operation string) error {
+	e := &capability.Error{
+		Code: capability.CodeDenied,
+		Message: fmt.Sprintf("%s has no claim to %s, so %s is refused; add %q to capabilities in waxo.toml, then build and sign again",
+			g.claims.Name, id, operation, id),
+	}
+	if _, said := g.denied.LoadOrStore(id+"!"+operation, true); !said {
+		g.host.opts.Log.Warn("denied", "capability", id, "operation", operation, "build", g.build, "reason", e.Message)
+	}
+	return e
+}
+
+// guestHost serves the host calls of one guest. It is a type of its own so
+// that Guest does not export the methods.
+type guestHost struct{ *Guest }
+
+// HostCall carries a call of the guest to the provider that it is bound to.
+func (g guestHost) HostCall(ctx context.Context, call wapc.HostCall) ([]byte, error) {
+	id, operation, err := capability.Resolve(call.Namespace, call.Operation)
+	if err != nil {
+		return nil, err
+	}
+	if !g.granted[id] {
+		return nil, g.deny(id, operation)
+	}
+	if target, ok := g.host.opts.Aliases[id]; ok {
+		id = target
+	}
+	b, err := g.host.lookup(id, call.Binding)
+	if err != nil {
+		return nil, err
+	}
+	return b.Provider.Call(ctx, capability.Call{BindingID: b.id, Operation: operation, Payload: call.Payload})
+}
+
+// ConsoleLog passes on a line that the guest printed.
+func (g guestHost) ConsoleLog(_ context.Context, line string) { g.host.opts.Console(line) }

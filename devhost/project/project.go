@@ -1,0 +1,194 @@
+// Package project knows the folder of a guest project: its manifest, the state
+// beside it in .waxo, its throwaway keys, and how its source becomes a signed
+// module.
+package project
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/waxosuit/waxo/devhost/build"
+	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/seal"
+	"github.com/waxosuit/waxo/wascap"
+)
+
+// DevLifetime is how long the claims of throwaway keys last.
+const DevLifetime = 24 * time.Hour
+
+// Options says how a project is opened.
+type Options struct {
+	// Lookup reads the environment that overrides the manifest. Default: nothing
+	// is overridden.
+	Lookup func(name string) (string, bool)
+	// Override changes the manifest after that, each time it is read: for flags.
+	// Default: nothing is changed.
+	Override func(*manifest.Manifest)
+}
+
+// Project is a guest project on disk. It is not for several goroutines at once.
+type Project struct {
+	opts     Options
+	path     string
+	manifest *manifest.Manifest
+}
+
+// Open opens the project that dir belongs to. Its error matches
+// manifest.ErrNotFound where there is none.
+func Open(dir string, opts *Options) (*Project, error) {
+	path, err := manifest.Find(dir)
+	if err != nil {
+		return nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	p := &Project{path: path}
+	if opts != nil {
+		p.opts = *opts
+	}
+	return p, p.Reload()
+}
+
+// Reload reads the manifest again. After an error the one before stays.
+func (p *Project) Reload() error {
+	m, err := manifest.Load(p.path)
+	if err != nil {
+		return err
+	}
+	if p.opts.Lookup != nil {
+		if err := m.ApplyEnv(p.opts.Lookup); err != nil {
+			return err
+		}
+	}
+	if p.opts.Override != nil {
+		p.opts.Override(m)
+	}
+	p.manifest = m
+	return nil
+}
+
+// Manifest is what was read last.
+func (p *Project) Manifest() *manifest.Manifest { return p.manifest }
+
+// Dir is the project's folder, absolute.
+func (p *Project) Dir() string { return filepath.Dir(p.path) }
+
+// State makes and returns a folder below .waxo, which git ignores.
+func (p *Project) State(elem ...string) (string, error) {
+	root := filepath.Join(p.Dir(), manifest.StateDir)
+	dir := filepath.Join(append([]string{root}, elem...)...)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	ignore := filepath.Join(root, ".gitignore")
+	if _, err := os.Stat(ignore); errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(ignore, []byte("*\n"), 0o600); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// Output is where Keep puts the module that serves.
+func (p *Project) Output() string {
+	return filepath.Join(p.Dir(), manifest.StateDir, "build", p.manifest.Name+".wasm")
+}
+
+// MakeOptions says with what a module is signed.
+type MakeOptions struct {
+	Account *wascap.KeyPair                  // the issuer; nil: the module is not signed
+	Module  *wascap.KeyPair                  // the module's own key; only its public half is used
+	Dev     bool                             // the keys are throwaway keys: the claims say so, and end after DevLifetime
+	Phase   func(name string) (ended func()) // told of each phase, as it begins and as it ends
+}
+
+// Made is a module in its stages.
+type Made struct {
+	Sealed []byte
+	Signed []byte // nil without keys
+	Tool   string // what built it
+	Output string // the toolchain's words, such as warnings
+}
+
+// Short is the first digits of the sealed module's SHA-256.
+func (m *Made) Short() string {
+	sum := sha256.Sum256(m.Sealed)
+	return hex.EncodeToString(sum[:4])
+}
+
+// Make builds, seals and signs. Its errors are those of build.Build, seal.Seal
+// and wascap.Sign.
+func (p *Project) Make(ctx context.Context, b *build.Builder, opts *MakeOptions) (*Made, error) {
+	phase := opts.Phase
+	if phase == nil {
+		phase = func(string) func() { return func() {} }
+	}
+	ended := phase("build")
+	built, err := b.Build(ctx, &build.Request{Manifest: p.manifest})
+	if err != nil {
+		return nil, err
+	}
+	ended()
+	made := &Made{Tool: built.Tool, Output: built.Output}
+	ended = phase("seal")
+	if made.Sealed, _, err = seal.Seal(built.Module, nil); err != nil {
+		return nil, err
+	}
+	ended()
+	if opts.Account == nil {
+		return made, nil
+	}
+	ended = phase("sign")
+	if made.Signed, err = p.sign(made.Sealed, opts); err != nil {
+		return nil, err
+	}
+	ended()
+	return made, nil
+}
+
+func (p *Project) sign(sealed []byte, opts *MakeOptions) ([]byte, error) {
+	claims := wascap.Claims{
+		Subject:      opts.Module.PublicKey().String(),
+		Name:         p.manifest.Name,
+		Version:      p.manifest.Version,
+		Capabilities: p.manifest.Capabilities,
+	}
+	if opts.Dev {
+		claims.Tags = []string{wascap.DevTag}
+		claims.Expires = time.Now().Add(DevLifetime)
+	}
+	return wascap.Sign(sealed, claims, opts.Account, nil)
+}
+
+// Keep writes the signed module to Output, all or nothing.
+func (p *Project) Keep(m *Made) error {
+	if _, err := p.State("build"); err != nil {
+		return err
+	}
+	return WriteFile(p.Output(), m.Signed, 0o600)
+}
+
+// WriteFile writes a file aside and renames it, so that nobody sees half of it.
+func WriteFile(path string, data []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(mode), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing %s: %w", path, err), os.Remove(f.Name()))
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package project
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waxosuit/waxo/devhost/build"
+	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/wascap"
+)
+
+// tiny is a module that seals: it has the exports of the call protocol, and a
+// call that traps.
+var tiny = []byte("\x00asm\x01\x00\x00\x00" +
+	"\x01\x07\x01\x60\x02\x7f\x7f\x01\x7f" + // a type (i32, i32) -> i32
+	"\x03\x02\x01\x00" + // a function of that type
+	"\x05\x03\x01\x00\x01" + // a memory of one page
+	"\x07\x19\x02\x06memory\x02\x00\x0c__guest_call\x00\x00" +
+	"\x0a\x05\x01\x03\x00\x00\x0b")
+
+func open(t *testing.T, opts *Options) *Project {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, manifest.FileName), `name = "tester"
+version = "1.2.3"
+language = "custom"
+capabilities = ["wascap:http_server", "vendor:thing"]
+[build]
+command = ["cp", "source.wasm", "out.wasm"]
+output = "out.wasm"
+`)
+	write(t, filepath.Join(dir, "source.wasm"), string(tiny))
+	p, err := Open(dir, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMakeSignsWhatTheManifestGrants(t *testing.T) {
+	p := open(t, nil)
+	keys, err := p.Keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var phases []string
+	made, err := p.Make(t.Context(), build.New(nil), &MakeOptions{
+		Account: keys.Account, Module: keys.Module, Dev: true,
+		Phase: func(name string) func() { return func() { phases = append(phases, name) } },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(phases, []string{"build", "seal", "sign"}) {
+		t.Errorf("phases %v", phases)
+	}
+	token, err := wascap.Verify(made.Signed, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := token.Claims
+	if c.Name != "tester" || c.Version != "1.2.3" || !slices.Equal(c.Capabilities, p.Manifest().Capabilities) ||
+		c.Subject != keys.Module.PublicKey().String() || c.Issuer != keys.Account.PublicKey().String() {
+		t.Errorf("the claims are %+v", c)
+	}
+	if !c.HasTag(wascap.DevTag) || time.Until(c.Expires) > DevLifetime || time.Until(c.Expires) < DevLifetime-time.Hour {
+		t.Errorf("throwaway claims have tags %v and end %v", c.Tags, c.Expires)
+	}
+	if _, err := wascap.Verify(made.Signed, time.Now().Add(DevLifetime+time.Minute)); err == nil {
+		t.Error("throwaway claims do not end")
+	}
+	if err := p.Keep(made); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(p.Output()); err != nil || !bytes.Equal(kept, made.Signed) {
+		t.Errorf("kept %d bytes, %v", len(kept), err)
+	}
+}
+
+func TestRealKeysLeaveNoTraceOfDevelopment(t *testing.T) {
+	p := open(t, nil)
+	account, _ := wascap.Generate(wascap.Account)
+	module, _ := wascap.Generate(wascap.Module)
+	made, err := p.Make(t.Context(), build.New(nil), &MakeOptions{Account: account, Module: module})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := wascap.Verify(made.Signed, time.Now().AddDate(50, 0, 0))
+	if err != nil || token.Claims.HasTag(wascap.DevTag) || !token.Claims.Expires.IsZero() {
+		t.Errorf("%+v, %v", token, err)
+	}
+	if _, err := os.Stat(filepath.Join(p.Dir(), manifest.StateDir, "keys")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("throwaway keys were made: %v", err)
+	}
+	unsigned, err := p.Make(t.Context(), build.New(nil), &MakeOptions{})
+	if err != nil || unsigned.Signed != nil || !bytes.Equal(unsigned.Sealed, made.Sealed) {
+		t.Errorf("unsigned: %v", err)
+	}
+}
+
+func TestKeysAreMadeOnceAndKeptPrivate(t *testing.T) {
+	p := open(t, nil)
+	first, err := p.Keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := p.Keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Account.PublicKey() != again.Account.PublicKey() || first.Module.PublicKey() != again.Module.PublicKey() {
+		t.Error("the keys changed")
+	}
+	state := filepath.Join(p.Dir(), manifest.StateDir)
+	for path, want := range map[string]fs.FileMode{"keys": 0o700, "keys/account.nk": 0o600, "keys/module.nk": 0o600, "": 0o700} {
+		info, err := os.Stat(filepath.Join(state, path))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s has mode %v, %v; want %v", path, info.Mode(), err, want)
+		}
+	}
+	if ignore, err := os.ReadFile(filepath.Join(state, ".gitignore")); string(ignore) != "*\n" {
+		t.Errorf("git sees the state: %q, %v", ignore, err)
+	}
+}
+
+func TestReadKeySaysWhatIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	module, _ := wascap.Generate(wascap.Module)
+	seed, _ := module.Seed()
+	file := filepath.Join(dir, "key.nk")
+	write(t, file, "  "+string(seed)+"\n\n")
+	if _, err := ReadKey(file, wascap.Module); err != nil {
+		t.Errorf("white space around the seed: %v", err)
+	}
+	_, err := ReadKey(file, wascap.Account)
+	if err == nil || !strings.Contains(err.Error(), "key.nk holds a key of kind module, but one of kind account is needed") {
+		t.Errorf("got %v", err)
+	}
+	write(t, file, "SUsecretandbroken")
+	if _, err = ReadKey(file, wascap.Account); err == nil || !strings.Contains(err.Error(), "key.nk") || strings.Contains(err.Error(), "secretandbroken") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestReloadKeepsWhatWasGood(t *testing.T) {
+	p := open(t, &Options{
+		Lookup: func(name string) (string, bool) {
+			if name == "WAXO_DEV_PORT" {
+				return "9001", true
+			}
+			return "", false
+		},
+		Override: func(m *manifest.Manifest) { m.Version = "9.9.9" },
+	})
+	if m := p.Manifest(); m.Dev.Port != 9001 || m.Version != "9.9.9" {
+		t.Errorf("port %d, version %s", m.Dev.Port, m.Version)
+	}
+	good := p.Manifest()
+	write(t, filepath.Join(p.Dir(), manifest.FileName), "nonsense")
+	if err := p.Reload(); err == nil || p.Manifest() != good {
+		t.Errorf("after nonsense: %v, %+v", err, p.Manifest())
+	}
+}
+
+func TestWriteFileLeavesNoHalves(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a")
+	if err := WriteFile(file, []byte("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A folder in the way: the rename fails, and what was written goes.
+	if err := os.MkdirAll(filepath.Join(dir, "b", "c"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(filepath.Join(dir, "b"), []byte("two"), 0o600); err == nil {
+		t.Error("a folder was replaced")
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}

@@ -1,0 +1,166 @@
+package workbench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/build"
+	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/project"
+)
+
+// attempt is one way from a change to a build that serves.
+type attempt struct {
+	cause
+	number  int
+	phases  []Phase
+	stage   string // the phase under way
+	rewatch bool   // the manifest names other sources than before
+}
+
+// phase begins a phase; what it returns ends it.
+func (a *attempt) phase(name string) (end func()) {
+	a.stage = name
+	begun := time.Now()
+	return func() { a.phases = append(a.phases, Phase{Name: name, Took: time.Since(begun)}) }
+}
+
+// reload takes a change through all phases, and says whether the sources to
+// watch are others now.
+func (w *Workbench) reload(ctx context.Context, c cause) (rewatch bool) {
+	w.number++
+	for _, p := range c.paths {
+		if !slices.Contains(w.pending, p) {
+			w.pending = append(w.pending, p)
+		}
+	}
+	slices.Sort(w.pending)
+	a := &attempt{cause: c, number: w.number}
+	if len(c.paths) > 0 {
+		a.phases = append(a.phases, Phase{Name: "watch", Took: time.Since(c.at)})
+	}
+	w.opts.Events(Event{Kind: KindBuilding, Build: a.number, Paths: slices.Clone(w.pending)})
+	err := w.advance(ctx, a)
+	switch {
+	case ctx.Err() != nil:
+		// A newer change, or the end: its own events tell the rest.
+		return a.rewatch
+	case err != nil:
+		w.fail(a, err)
+	}
+	w.pending = nil
+	return a.rewatch
+}
+
+func (w *Workbench) advance(ctx context.Context, a *attempt) error {
+	a.stage = "manifest"
+	if err := w.manifest(ctx, a); err != nil {
+		return err
+	}
+	made, err := w.opts.Project.Make(ctx, w.builder, &project.MakeOptions{
+		Account: w.keys.Account,
+		Module:  w.keys.Module,
+		Dev:     true,
+		Phase:   a.phase,
+	})
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(made.Sealed, w.serving.sealed) && !w.anew && !a.forced {
+		w.host.ClearFailure()
+		w.opts.Events(Event{Kind: KindUnchanged, Build: a.number, Serving: w.serving.label, Took: time.Since(a.at)})
+		return nil
+	}
+	label := fmt.Sprintf("%d-%s", a.number, made.Short())
+	limits := devhost.LimitsOf(w.opts.Project.Manifest())
+	g, err := w.host.Prepare(ctx, made.Signed, &devhost.PrepareOptions{
+		Build:  label,
+		Limits: &limits,
+		Phase:  a.phase,
+	})
+	if err != nil {
+		return err
+	}
+	swapped := a.phase("swap")
+	if err := w.host.Activate(g); err != nil {
+		return errors.Join(err, g.Close(ctx))
+	}
+	swapped()
+	w.serving, w.anew = module{sealed: made.Sealed, label: label}, false
+	w.opts.Events(Event{Kind: KindServing, Build: a.number, Module: made.Short(), Detail: made.Output, Phases: a.phases, Took: time.Since(a.at)})
+	w.settle(ctx, made)
+	return nil
+}
+
+// settle does what can wait until the new build serves. Its failure is told,
+// but takes nothing back.
+func (w *Workbench) settle(ctx context.Context, made *project.Made) {
+	if err := w.host.Prune(context.WithoutCancel(ctx), w.binds); err != nil {
+		w.opts.Events(Event{Kind: KindNotice, Message: "unbinding: " + err.Error()})
+	}
+	if err := w.opts.Project.Keep(made); err != nil {
+		w.opts.Events(Event{Kind: KindNotice, Message: "the module could not be kept for waxo run: " + err.Error()})
+	}
+}
+
+// manifest reads waxo.toml again if it changed, tells what differs, and binds
+// what is asked for now.
+func (w *Workbench) manifest(ctx context.Context, a *attempt) error {
+	if !slices.Contains(w.pending, manifest.FileName) && !w.relook {
+		return nil
+	}
+	w.relook = true
+	a.stage = "manifest"
+	old := w.opts.Project.Manifest()
+	if err := w.opts.Project.Reload(); err != nil {
+		return err
+	}
+	now := w.opts.Project.Manifest()
+	d := manifest.Diff(old, now)
+	a.rewatch = d.Rewatch
+	w.anew = w.anew || d.Resign || d.Relimit
+	if len(d.Added)+len(d.Removed) > 0 {
+		w.opts.Events(Event{Kind: KindCapabilities, Build: a.number, Added: d.Added, Removed: d.Removed})
+	}
+	bound := a.phase("bind")
+	if err := w.bind(ctx, now); err != nil {
+		return err
+	}
+	bound()
+	w.relook = false
+	return nil
+}
+
+func (w *Workbench) bind(ctx context.Context, m *manifest.Manifest) error {
+	binds, err := w.opts.Connect(ctx, m)
+	if err != nil {
+		return err
+	}
+	guest := w.keys.Module.PublicKey().String()
+	if err := w.host.Bind(ctx, devhost.Identity{Key: guest, Name: m.Name}, binds); err != nil {
+		return err
+	}
+	w.binds = binds
+	if w.opts.Bound != nil {
+		w.opts.Bound(guest, binds)
+	}
+	return nil
+}
+
+// fail tells that a build does not serve, and what serves in its place.
+func (w *Workbench) fail(a *attempt, err error) {
+	message, detail := err.Error(), ""
+	if toolchain := new(build.BuildError); errors.As(err, &toolchain) {
+		message, detail = toolchain.Tool+": "+toolchain.Err.Error(), toolchain.Output
+	}
+	w.host.SetFailure(devhost.Failure{Build: fmt.Sprint(a.number), Detail: a.stage + ": " + message + "\n\n" + detail})
+	w.opts.Events(Event{
+		Kind: KindFailed, Build: a.number, Stage: a.stage, Message: message, Detail: detail,
+		Serving: w.serving.label, Phases: a.phases, Took: time.Since(a.at),
+	})
+}

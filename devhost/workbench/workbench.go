@@ -1,0 +1,245 @@
+// Package workbench is the loop of waxo dev: it watches a project, rebuilds,
+// seals, signs with the project's throwaway keys, and swaps what came out into
+// a running host.
+//
+// It promises that one build runs at a time and that a newer change cancels an
+// older build; that the last good build serves through every failure; and that
+// whatever happens is told as an Event, once.
+//
+// It takes the very path that production takes: what it serves was signed,
+// extracted and verified before.
+package workbench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/build"
+	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/project"
+	"github.com/waxosuit/waxo/devhost/watch"
+	"github.com/waxosuit/waxo/wapc"
+)
+
+// Options configures a Workbench.
+type Options struct {
+	// Project is what is developed. Required.
+	Project *project.Project
+
+	// Engine runs the guests. Required; it stays the caller's.
+	Engine *wapc.Engine
+
+	// Connect makes the bindings that a manifest asks for. It is called again
+	// when the manifest changes; a binding that is to be left alone must come
+	// back with the same provider and the same configuration. Required.
+	Connect func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error)
+
+	// Bound is called with the module's key and the bindings each time they
+	// stand. Default: nothing is called.
+	Bound func(guest string, binds []devhost.Bind)
+
+	// Events is told what happens. It may be called from several goroutines.
+	// Required.
+	Events func(Event)
+
+	// Console gets each line that the guest prints. Default: dropped.
+	Console func(line string)
+
+	// Log gets what the host has to say. Default: dropped.
+	Log *slog.Logger
+
+	// Poll watches without the system's events.
+	Poll bool
+
+	// StopTimeout bounds the end: calls in hand may take that long. Default: 10 s.
+	StopTimeout time.Duration
+}
+
+// Workbench develops one project. Make it with New, then Run it.
+type Workbench struct {
+	opts    Options
+	host    *devhost.Host
+	builder *build.Builder
+	keys    *project.Keys
+	rebuild chan struct{}
+	binds   []devhost.Bind
+	relook  bool // the manifest could not be read or bound: read it again
+	anew    bool // what serves has other claims or limits than the manifest says
+
+	number   int      // of the last build
+	pending  []string // changes that no finished build has taken in
+	serving  module   // what serves
+	building atomic.Bool
+}
+
+// module is a sealed module that was built, and its label.
+type module struct {
+	sealed []byte
+	label  string
+}
+
+// New makes a workbench; nothing runs yet.
+func New(opts *Options) (*Workbench, error) {
+	w := &Workbench{opts: *opts, builder: build.New(nil), rebuild: make(chan struct{}, 1)}
+	if w.opts.StopTimeout == 0 {
+		w.opts.StopTimeout = 10 * time.Second
+	}
+	events := w.opts.Events
+	w.opts.Events = func(e Event) {
+		if e.Time.IsZero() {
+			e.Time = time.Now()
+		}
+		events(e)
+	}
+	keys, err := opts.Project.Keys()
+	if err != nil {
+		return nil, err
+	}
+	w.keys = keys
+	w.host, err = devhost.New(&devhost.Options{
+		Engine:      opts.Engine,
+		Development: true,
+		Limits:      devhost.LimitsOf(opts.Project.Manifest()),
+		Log:         opts.Log,
+		Console:     opts.Console,
+	})
+	return w, err
+}
+
+// Host is what serves.
+func (w *Workbench) Host() *devhost.Host { return w.host }
+
+// Rebuild asks for a build now, and for new instances even if it changes
+// nothing. It may be called from any goroutine.
+func (w *Workbench) Rebuild() {
+	select {
+	case w.rebuild <- struct{}{}:
+	default: // one is asked for already
+	}
+}
+
+// Pending says what is still in hand, for the user who does not want to wait
+// for it; empty if nothing is.
+func (w *Workbench) Pending() string {
+	busy := 0
+	if g := w.host.Current(); g != nil {
+		busy = g.Stats().Busy
+	}
+	var left []string
+	if w.building.Load() {
+		left = append(left, "a build")
+	}
+	if busy > 0 {
+		left = append(left, fmt.Sprintf("%d call(s)", busy))
+	}
+	return strings.Join(left, " and ")
+}
+
+// Run binds the providers, builds, serves and watches until ctx ends. Its error
+// is nil then; an error before that says why it could not begin.
+func (w *Workbench) Run(ctx context.Context) (err error) {
+	defer func() {
+		w.opts.Events(Event{Kind: KindStopping})
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.opts.StopTimeout)
+		defer cancel()
+		err = errors.Join(err, w.host.Close(stop))
+	}()
+	if err := w.bind(ctx, w.opts.Project.Manifest()); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		again, err := w.watch(ctx)
+		if err != nil || !again {
+			return err
+		}
+	}
+	return nil
+}
+
+// watch serves with one set of source patterns. It says whether to go on with
+// another.
+func (w *Workbench) watch(ctx context.Context) (again bool, err error) {
+	include, exclude := w.opts.Project.Manifest().Sources()
+	watcher, err := watch.New(ctx, &watch.Options{
+		Root:      w.opts.Project.Dir(),
+		Include:   include,
+		Exclude:   exclude,
+		ForcePoll: w.opts.Poll,
+		Notice:    func(s string) { w.opts.Events(Event{Kind: KindNotice, Message: s}) },
+	})
+	if err != nil {
+		return false, fmt.Errorf("watching %s: %w", w.opts.Project.Dir(), err)
+	}
+	defer watcher.Close()
+	return w.loop(ctx, watcher.Changes()), nil
+}
+
+// loop starts builds as changes come in, one at a time.
+func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change) (again bool) {
+	run := w.start(ctx, cause{at: time.Now()})
+	defer func() { run.stop() }()
+	for {
+		next := cause{at: time.Now()}
+		select {
+		case <-ctx.Done():
+			return false
+		case change, ok := <-changes:
+			if !ok {
+				return ctx.Err() == nil
+			}
+			next = cause{at: change.At, paths: change.Paths}
+		case <-w.rebuild:
+			next.forced = true
+		case <-run.done:
+			if run.rewatch {
+				return true
+			}
+			run.done = nil
+			continue
+		}
+		run.stop()
+		if run.rewatch {
+			return true
+		}
+		run = w.start(ctx, next)
+	}
+}
+
+// cause is why a build begins.
+type cause struct {
+	at     time.Time // of the first sign of the change
+	paths  []string
+	forced bool
+}
+
+// run is a build under way.
+type run struct {
+	cancel  context.CancelFunc
+	ended   chan struct{}
+	done    <-chan struct{} // ended, or nil once that was seen
+	rewatch bool            // read after ended
+}
+
+func (r *run) stop() {
+	r.cancel()
+	<-r.ended
+}
+
+func (w *Workbench) start(ctx context.Context, c cause) *run {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &run{cancel: cancel, ended: make(chan struct{})}
+	r.done = r.ended
+	w.building.Store(true)
+	go func() {
+		defer close(r.ended)
+		defer w.building.Store(false)
+		r.rewatch = w.reload(ctx, c)
+	}()
+	return r
+}

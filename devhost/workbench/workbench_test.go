@@ -1,0 +1,345 @@
+package workbench
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/project"
+	"github.com/waxosuit/waxo/wapc"
+)
+
+//go:embed testdata/version.wasm
+var versionModule []byte
+
+// toolchain is the compiler of the projects below: it makes the module of the
+// version that version.txt names, or complains.
+const toolchain = `
+version=$(cat version.txt)
+if [ ${#version} -ne 8 ]; then
+	echo "version.txt:1:1: a version has eight bytes, not \"$version\"" >&2
+	exit 1
+fi
+LC_ALL=C sed "s/VERSION0/$version/" version.wasm >out.wasm
+`
+
+// caller is a provider that calls the guest when the test wants it.
+type caller struct {
+	dispatcher atomic.Value // of capability.Dispatcher
+	refuse     atomic.Bool
+}
+
+func (c *caller) Describe() capability.Descriptor {
+	return capability.Descriptor{Capability: capability.HTTPServer, Name: "caller"}
+}
+
+func (c *caller) Bind(_ context.Context, _ capability.Binding, d capability.Dispatcher) error {
+	if c.refuse.Load() {
+		return errors.New("the port is taken")
+	}
+	c.dispatcher.Store(d)
+	return nil
+}
+
+func (c *caller) Call(context.Context, capability.Call) ([]byte, error) { return nil, nil }
+func (c *caller) Unbind(context.Context, capability.BindingID) error    { return nil }
+func (c *caller) Close(context.Context) error                           { return nil }
+
+// call returns the version that answers and its label.
+func (c *caller) call() (version, label string, err error) {
+	reply, err := c.dispatcher.Load().(capability.Dispatcher).Dispatch(context.Background(), capability.OpHandleRequest, nil)
+	if err != nil {
+		return "", reply.Build, err
+	}
+	return string(reply.Payload[len(reply.Payload)-8:]), reply.Build, nil
+}
+
+// bench is a workbench under test.
+type bench struct {
+	*Workbench
+	t      *testing.T
+	dir    string
+	guest  *caller
+	events chan Event
+	stop   func()
+	ended  chan error
+}
+
+const manifestText = `name = "tester"
+version = "0.1.0"
+language = "custom"
+capabilities = ["wascap:http_server"]
+
+[build]
+command = ["sh", "build.sh"]
+output = "out.wasm"
+watch = ["*.txt"]
+`
+
+func start(t *testing.T, version string) *bench {
+	t.Helper()
+	b := &bench{t: t, dir: t.TempDir(), guest: &caller{}, events: make(chan Event, 10000), ended: make(chan error, 1)}
+	b.write(manifest.FileName, manifestText)
+	b.write("build.sh", toolchain)
+	b.write("version.wasm", string(versionModule))
+	b.write("version.txt", version)
+	p, err := project.Open(b.dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := wapc.NewEngine(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Workbench, err = New(&Options{
+		Project: p, Engine: engine,
+		Events: func(e Event) { b.events <- e },
+		Connect: func(_ context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
+			var binds []devhost.Bind
+			for _, c := range m.Capabilities {
+				config := map[string]string{"port": fmt.Sprint(m.Dev.Port)}
+				binds = append(binds, devhost.Bind{Capability: c, Provider: b.guest, Config: config})
+			}
+			return binds, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { b.ended <- b.Run(ctx) }()
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := errors.Join(<-b.ended, engine.Close(context.Background())); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *bench) write(name, content string) {
+	b.t.Helper()
+	if err := project.WriteFile(filepath.Join(b.dir, name), []byte(content), 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// wait returns the next event of the kind; a build that serves or fails while
+// the other is waited for is an error.
+func (b *bench) wait(kind Kind) Event {
+	b.t.Helper()
+	timeout := time.After(30 * time.Second)
+	for {
+		select {
+		case e := <-b.events:
+			if e.Kind == kind {
+				return e
+			}
+			if e.Kind == KindServing || e.Kind == KindFailed {
+				b.t.Fatalf("waiting for %s: %+v", kind, e)
+			}
+		case <-timeout:
+			b.t.Fatalf("no event of kind %s", kind)
+		}
+	}
+}
+
+func (b *bench) expect(version string) {
+	b.t.Helper()
+	if got, label, err := b.guest.call(); got != version || err != nil {
+		b.t.Fatalf("%q (%s) answers, %v; want %q", got, label, err, version)
+	}
+}
+
+func TestEveryChangeIsServed(t *testing.T) {
+	b := start(t, "first001")
+	e := b.wait(KindServing)
+	b.expect("first001")
+	var names []string
+	for _, p := range e.Phases {
+		names = append(names, p.Name)
+	}
+	if want := []string{"build", "seal", "sign", "verify", "compile", "start", "health", "swap"}; !slices.Equal(names, want) {
+		t.Errorf("phases %v, want %v", names, want)
+	}
+	b.write("version.txt", "second02")
+	if e = b.wait(KindServing); e.Build < 2 || e.Phases[0].Name != "watch" {
+		t.Errorf("got %+v", e)
+	}
+	b.expect("second02")
+	kept, err := os.ReadFile(filepath.Join(b.dir, ".waxo", "build", "tester.wasm"))
+	for err == nil && !bytes.Contains(kept, []byte("second02")) {
+		runtime.Gosched() // it is kept after the event
+		kept, err = os.ReadFile(filepath.Join(b.dir, ".waxo", "build", "tester.wasm"))
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheLastGoodBuildServesThroughFailures(t *testing.T) {
+	b := start(t, "good0001")
+	b.wait(KindServing)
+	b.write("version.txt", "bad")
+	e := b.wait(KindFailed)
+	if e.Stage != "build" || !strings.Contains(e.Detail, `version.txt:1:1: a version has eight bytes, not "bad"`) {
+		t.Errorf("got %+v", e)
+	}
+	if version, label, _ := b.guest.call(); version != "good0001" || !strings.HasSuffix(label, "; build 2 failed") {
+		t.Errorf("%q answers as %q", version, label)
+	}
+	b.write("version.txt", "good0001")
+	b.wait(KindUnchanged)
+	if _, label, _ := b.guest.call(); strings.Contains(label, "failed") {
+		t.Errorf("after mending the label is %q", label)
+	}
+	text, err := os.ReadFile(filepath.Join(b.dir, manifest.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.write(manifest.FileName, string(text)+"nonsense = 1\n")
+	if e = b.wait(KindFailed); e.Stage != "manifest" {
+		t.Errorf("got %+v", e)
+	}
+	b.write("version.txt", "good0002")
+	if e = b.wait(KindFailed); e.Stage != "manifest" {
+		t.Errorf("a broken manifest was forgotten: %+v", e)
+	}
+	b.write(manifest.FileName, string(text))
+	b.wait(KindServing)
+	b.expect("good0002")
+}
+
+func TestAFirstBuildThatFailsIsToldToCallers(t *testing.T) {
+	b := start(t, "bad")
+	b.wait(KindFailed)
+	_, label, err := b.guest.call()
+	e := capability.AsError(err)
+	if e == nil || e.Code != capability.CodeUnavailable || !strings.Contains(e.Detail, "version.txt:1:1") || label != "none; build 1 failed" {
+		t.Errorf("label %q, error %+v", label, e)
+	}
+	b.write("version.txt", "good0001")
+	b.wait(KindServing)
+	b.expect("good0001")
+}
+
+func TestCapabilitiesOfTheManifestAreFollowed(t *testing.T) {
+	b := start(t, "good0001")
+	b.wait(KindServing)
+	text, err := os.ReadFile(filepath.Join(b.dir, manifest.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := strings.Replace(string(text), `"wascap:http_server"`, `"wascap:http_server", "wascap:logging"`, 1)
+	b.write(manifest.FileName, more)
+	if e := b.wait(KindCapabilities); !slices.Equal(e.Added, []string{"wascap:logging"}) || e.Removed != nil {
+		t.Errorf("got %+v", e)
+	}
+	b.wait(KindServing)
+	if got := b.Host().Current().Claims().Capabilities; len(got) != 2 {
+		t.Errorf("the claims hold %v", got)
+	}
+	b.guest.refuse.Store(true)
+	b.write(manifest.FileName, string(text)+"\n[dev]\nport = 9999\n")
+	if e := b.wait(KindFailed); e.Stage != "bind" || !strings.Contains(e.Message, "port is taken") {
+		t.Errorf("got %+v", e)
+	}
+	b.guest.refuse.Store(false)
+	b.write(manifest.FileName, string(text))
+	b.wait(KindServing)
+	b.expect("good0001")
+	if got := b.Host().Current().Claims().Capabilities; len(got) != 1 {
+		t.Errorf("the claims hold %v", got)
+	}
+}
+
+func TestRebuildMakesNewInstancesOfTheSameModule(t *testing.T) {
+	b := start(t, "good0001")
+	b.wait(KindServing)
+	before := b.Host().Current()
+	b.Rebuild()
+	b.wait(KindServing)
+	if b.Host().Current() == before {
+		t.Error("the same guest serves")
+	}
+}
+
+func TestAHundredSwapsUnderLoadLoseAndLeakNothing(t *testing.T) {
+	b := start(t, "v0000000")
+	b.wait(KindServing)
+	var stop atomic.Bool
+	var served atomic.Int64 // the version that serves, at least
+	work := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			for range work {
+				least := served.Load()
+				version, label, err := b.guest.call()
+				var got int64
+				fmt.Sscanf(version, "v%07d", &got)
+				if err != nil || got < least {
+					t.Errorf("%q (%s) answers after %d served, %v", version, label, least, err)
+					stop.Store(true)
+				}
+			}
+		})
+	}
+	var goroutines, heap []int
+	for i := int64(1); i <= 100 && !stop.Load(); i++ {
+		var load sync.WaitGroup
+		load.Go(func() {
+			for range 500 {
+				work <- struct{}{}
+			}
+		})
+		if i%4 == 0 {
+			b.write("version.txt", fmt.Sprintf("broken build %d", i))
+			b.wait(KindFailed)
+		}
+		b.write("version.txt", fmt.Sprintf("v%07d", i))
+		b.wait(KindServing)
+		served.Store(i)
+		load.Wait()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		heap = append(heap, int(m.HeapAlloc))
+		goroutines = append(goroutines, runtime.NumGoroutine())
+	}
+	close(work)
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	if early, late := slices.Min(goroutines[9:20]), slices.Min(goroutines[90:]); late > early+2 {
+		t.Errorf("goroutines grew from %d to %d: %v", early, late, goroutines)
+	}
+	if early, late := slices.Min(heap[9:20]), slices.Min(heap[90:]); late > early+early/4 {
+		t.Errorf("the heap grew from %d to %d bytes: %v", early, late, heap)
+	}
+}
+
+func TestTheEndIsCleanDuringABuild(t *testing.T) {
+	b := start(t, "good0001")
+	b.wait(KindBuilding)
+	b.stop()
+	if err := b.Host().Activate(nil); !errors.Is(err, devhost.ErrClosed) {
+		t.Errorf("the host goes on: %v", err)
+	}
+}

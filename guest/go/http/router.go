@@ -1,0 +1,109 @@
+package http
+
+import (
+	"slices"
+	"strings"
+)
+
+// Router leads requests to handlers by method and path. The zero value has no
+// routes.
+//
+// Where it finds no path it answers 404, where it finds the path but not the
+// method 405 with the header Allow. A route for GET serves HEAD as well.
+type Router struct{ routes []route }
+
+type route struct {
+	method   string // "" is any
+	segments []segment
+	handler  Handler
+}
+
+// segment is one part of a pattern's path, between slashes.
+type segment struct {
+	kind kind
+	text string // the literal text, or the name
+}
+
+// kind is how much a segment matches; the more particular ones come first.
+type kind int
+
+const (
+	literal kind = iota // "items": itself
+	single              // "{id}": one part of the path, not empty
+	rest                // "{path...}": all that is left, which may be empty
+)
+
+// Handle adds a route. A pattern is a method, a space and a path, such as
+//
+//	GET /items/{id}
+//
+// or a path alone, for every method. {id} matches one part of the path, and
+// {path...}, at the end, all that is left after the slash; Request.PathValue
+// returns what they matched. A path matches as a whole: "/" is the root alone. Where several routes
+// match, the one whose path is literal for longer is taken.
+//
+// Handle panics where the pattern is malformed or there already, or h is nil.
+func (rt *Router) Handle(pattern string, h Handler) {
+	if h == nil {
+		panic("http: the handler of " + pattern + " is nil")
+	}
+	r, problem := parsePattern(pattern)
+	if problem != "" {
+		panic("http: the pattern \"" + pattern + "\" " + problem)
+	}
+	r.handler = h
+	i, found := slices.BinarySearchFunc(rt.routes, r, compareRoutes)
+	if found {
+		panic("http: the pattern \"" + pattern + "\" matches what an earlier one matches")
+	}
+	rt.routes = slices.Insert(rt.routes, i, r)
+}
+
+// Serve is the Router's Handler.
+func (rt *Router) Serve(r *Request) (*Response, error) {
+	path := r.Path
+	if path == "" {
+		path = "/"
+	}
+	parts := strings.Split(path, "/")[1:]
+	for i, p := range parts {
+		decoded, ok := unescape(p, false)
+		if !ok {
+			return Text(400, "the path is malformed\n"), nil
+		}
+		parts[i] = decoded
+	}
+	var allowed []string
+	for _, route := range rt.routes {
+		values, ok := match(route.segments, parts)
+		switch {
+		case !ok:
+		case route.method == "" || route.method == r.Method:
+			r.path = values
+			return route.handler(r)
+		case route.method == "GET" && r.Method == "HEAD":
+			r.path = values
+			return head(route.handler, r)
+		default:
+			allowed = insert(allowed, route.method)
+			if route.method == "GET" {
+				allowed = insert(allowed, "HEAD")
+			}
+		}
+	}
+	if allowed == nil {
+		return NotFound(), nil
+	}
+	resp := Text(405, "method not allowed\n")
+	resp.Header.Set("Allow", strings.Join(allowed, ", "))
+	return resp, nil
+}
+
+// insert adds a method to those that are sorted, once.
+func insert(sorted []string, method string) []string {
+	i, found := slices.BinarySearch(sorted, method)
+	if found {
+		return sorted
+	}
+	return slices.Insert(sorted, i, method)
+}

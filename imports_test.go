@@ -1,0 +1,378 @@
+package waxo_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/waxosuit/waxo"
+
+// rulesAreExact makes it an error when a rule names no package, or allows an
+// import that nobody has. It is off while the packages of the first version are
+// written side by side.
+const rulesAreExact = true
+
+// The libraries that rules name by more than one word.
+const (
+	cobra     = "github.com/spf13/cobra"
+	fsnotify  = "github.com/fsnotify/fsnotify"
+	goRedis   = "github.com/redis/go-redis/v9"
+	miniredis = "github.com/alicebob/miniredis/v2"
+	nkeys     = "github.com/nats-io/nkeys"
+	wazero    = "github.com/tetratelabs/wazero"
+)
+
+// A rule says what the packages of a folder may import beside the standard
+// library. A pattern is a folder of this module or the import path of another,
+// and stands for itself alone; with "/..." at its end, for all below it too.
+// The rule for a package is the one with the longest pattern that matches.
+type rule struct {
+	packages string
+	imports  []string // by any file
+	tests    []string // by test files only
+	// command allows what only a command may do: read flags, arguments and the
+	// environment, and exit.
+	command bool
+}
+
+// rules is the order of the layers, from the lowest up: imports go downwards
+// only. A package that no rule names is an error, so whoever adds one decides
+// where it stands.
+var rules = []rule{
+	{packages: "."},
+
+	// The foundation.
+	{packages: "wapc/wasm"},
+	{packages: "wapc/...", imports: []string{wazero + "/...", "wapc/wasm"}},
+	{packages: "wascap", imports: []string{nkeys, "wapc/wasm"}},
+	{packages: "capability"},
+	{packages: "capability/internal/protogen", imports: []string{
+		"github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
+	}, command: true},
+	{packages: "capability/payload/wire"},
+	{packages: "capability/payload/...", imports: []string{"capability/payload/wire"}, tests: []string{
+		"capability/payload/...", "github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
+	}},
+
+	// The providers: clients of something outside, and of no other provider.
+	{packages: "capability/httpserver", imports: []string{"capability", "capability/payload/..."}},
+	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"emulators/redis"}},
+	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
+	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
+	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
+
+	// The guest's side: nothing but Go itself, and little of that (see
+	// TestGuestsStaySmall).
+	{packages: "guest/go/...", imports: []string{"guest/go/..."}, tests: []string{"capability", "capability/payload/..."}},
+	{packages: "guest", imports: []string{"guest/go"}, tests: []string{
+		"capability/...", "emulators/redis", "guest/go/...", "guest/guesttest",
+	}},
+	{packages: "guest/guesttest", imports: []string{wazero + "/..."}},
+
+	// The emulators are leaves: servers that know no host.
+	{packages: "emulators/redis", imports: []string{miniredis + "/..."}, tests: []string{goRedis + "/..."}},
+
+	// The host.
+	{packages: "devhost/manifest", imports: []string{"capability", "github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar/v4"}},
+	{packages: "devhost", imports: []string{"devhost/manifest", "wapc", "wascap", "capability", "capability/payload/..."}},
+
+	// The workbench around it. Neither knows a provider or an emulator.
+	{packages: "devhost/seal", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
+	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
+	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
+	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "wascap"}},
+	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability"}},
+	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
+
+	// What stands on top.
+	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
+	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
+	{packages: "templates/http", imports: []string{"guest/go/..."}},
+	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
+		wazero + "/...", "wapc", "capability/payload/...",
+	}, command: true},
+	{packages: "cmd/waxo", imports: []string{
+		cobra, "golang.org/x/term",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "emulators/...", "templates",
+	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
+}
+
+// homes are the libraries that stay behind one door, and the doors: a rule
+// above that let them in elsewhere would be wrong.
+var homes = []struct {
+	library string
+	doors   []string
+}{
+	{cobra, []string{"cmd/waxo"}},
+	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "guest/guesttest"}},
+	{nkeys, []string{"wascap"}},
+	{fsnotify, []string{"devhost/watch"}},
+	{miniredis, []string{"emulators/redis"}},
+	{goRedis, []string{"capability/keyvalue", "emulators/redis"}},
+	{"github.com/testcontainers/testcontainers-go", []string{"harness/..."}},
+}
+
+// matches tells whether an import path matches a pattern of the table.
+func matches(pattern, importPath string) bool {
+	if first, _, _ := strings.Cut(pattern, "/"); !strings.Contains(first, ".") {
+		pattern = module + "/" + pattern
+	} else if pattern == "." {
+		pattern = module
+	}
+	if parent, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return importPath == parent || strings.HasPrefix(importPath, parent+"/")
+	}
+	return importPath == pattern
+}
+
+func matchesAny(patterns []string, importPath string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, importPath) })
+}
+
+// ruleFor returns the index in rules of a package's rule, or -1.
+func ruleFor(importPath string) int {
+	best := -1
+	for i, r := range rules {
+		if matches(r.packages, importPath) && (best < 0 || len(r.packages) > len(rules[best].packages)) {
+			best = i
+		}
+	}
+	return best
+}
+
+// standard tells whether an import is of the standard library: no dot in its
+// first element, as the go command has it.
+func standard(importPath string) bool {
+	first, _, _ := strings.Cut(importPath, "/")
+	return !strings.Contains(first, ".")
+}
+
+// source is one Go file of the module.
+type source struct {
+	name string // from the module's root, with slashes
+	pkg  string // import path
+	test bool
+	file *ast.File
+}
+
+func (s source) imports() []string {
+	var paths []string
+	for _, spec := range s.file.Imports {
+		if p, err := strconv.Unquote(spec.Path.Value); err == nil {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+// sources parses every Go file that belongs to the module, for whatever system
+// it is meant: what the go command would leave out here is looked at as well.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var found []source
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := entry.Name()
+		hidden := base != "." && strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")
+		if entry.IsDir() {
+			_, noModule := os.Stat(filepath.Join(name, "go.mod"))
+			if hidden || base == "testdata" || name != "." && noModule == nil {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if hidden || filepath.Ext(name) != ".go" {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		found = append(found, source{
+			name: name,
+			pkg:  path.Join(module, path.Dir(name)),
+			test: strings.HasSuffix(name, "_test.go"),
+			file: file,
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestImportsGoDownwards(t *testing.T) {
+	// What is used of each rule: patterns of imports, and "" for the rule itself.
+	used := make([]map[string]bool, len(rules))
+	for _, s := range sources(t) {
+		i := ruleFor(s.pkg)
+		if i < 0 {
+			t.Errorf("%s: no rule for package %s: add one to imports_test.go", s.name, s.pkg)
+			continue
+		}
+		if used[i] == nil {
+			used[i] = map[string]bool{"": true}
+		}
+		for _, imported := range s.imports() {
+			pattern, allowed := rules[i].allows(s, imported)
+			if !allowed {
+				t.Errorf("%s: imports %s, which the rule for %q does not allow", s.name, imported, rules[i].packages)
+			}
+			used[i][pattern] = true
+			for _, home := range homes {
+				if matches(home.library+"/...", imported) && !matchesAny(home.doors, s.pkg) {
+					t.Errorf("%s: imports %s, which belongs to %v alone", s.name, imported, home.doors)
+				}
+			}
+		}
+	}
+	for i, r := range rules {
+		for _, pattern := range slices.Concat([]string{""}, r.imports, r.tests) {
+			if rulesAreExact && !used[i][pattern] {
+				t.Errorf("the rule for %q is idle: no package has it, or none imports %q", r.packages, pattern)
+			}
+		}
+	}
+}
+
+// allows tells whether a file may import a package, and the pattern that
+// allows it, which is empty where none is needed: for the standard library, and
+// for an external test that imports its own package.
+func (r rule) allows(s source, imported string) (pattern string, ok bool) {
+	if standard(imported) || s.test && imported == s.pkg {
+		return "", true
+	}
+	patterns := r.imports
+	if s.test {
+		patterns = slices.Concat(r.imports, r.tests)
+	}
+	for _, p := range patterns {
+		if matches(p, imported) {
+			return p, true
+		}
+	}
+	return "", false
+}
+
+// onlyCommands are the names that tie code to the process it runs in, by the
+// package that they are of.
+var onlyCommands = map[string][]string{
+	"os":  {"Args", "Exit", "Getenv", "LookupEnv", "ExpandEnv"},
+	"log": {"Fatal", "Fatalf", "Fatalln"},
+}
+
+func TestOnlyCommandsReadFlagsAndExit(t *testing.T) {
+	for _, s := range sources(t) {
+		if i := ruleFor(s.pkg); s.test || i >= 0 && rules[i].command {
+			continue
+		}
+		if slices.Contains(s.imports(), "flag") {
+			t.Errorf("%s: imports flag; only commands read flags", s.name)
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			selector, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if pkg, ok := selector.X.(*ast.Ident); ok && slices.Contains(onlyCommands[pkg.Name], selector.Sel.Name) {
+				t.Errorf("%s: uses %s.%s; only commands read the environment and exit", s.name, pkg.Name, selector.Sel.Name)
+			}
+			return true
+		})
+	}
+}
+
+// notInGuests are the packages that make a guest large or reach for what a
+// guest does not have.
+var notInGuests = []string{"encoding/json", "fmt", "net", "os", "reflect"}
+
+// TestGuestsStaySmall looks at everything that a guest links in through the Go
+// SDK, as it is compiled for WebAssembly. Packages whose name ends in "test"
+// are for the tests of guests, which run natively.
+func TestGuestsStaySmall(t *testing.T) {
+	if _, err := os.Stat("guest/go"); err != nil && !rulesAreExact {
+		return
+	}
+	list := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Deps}} {{.}}{{end}}`, "./guest/go/...")
+	list.Env = append(list.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	list.Stderr = os.Stderr
+	output, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	looked := 0
+	for line := range strings.Lines(string(output)) {
+		fields := strings.Fields(line)
+		if strings.HasSuffix(fields[0], "test") {
+			continue
+		}
+		looked++
+		for _, dep := range fields[1:] {
+			if slices.Contains(notInGuests, dep) {
+				t.Errorf("%s links in %s", fields[0], dep)
+			}
+		}
+	}
+	if looked == 0 {
+		t.Error("no package was looked at")
+	}
+}
+
+func TestRulesMatch(t *testing.T) {
+	tests := []struct {
+		pattern, path string
+		want          bool
+	}{
+		{".", module, true},
+		{".", module + "/wapc", false},
+		{"wapc", module + "/wapc", true},
+		{"wapc", module + "/wapc/wasm", false},
+		{"wapc/...", module + "/wapc", true},
+		{"wapc/...", module + "/wapc/wasm", true},
+		{"wapc/...", module + "/wapcx", false},
+		{wazero, wazero, true},
+		{wazero, wazero + "/api", false},
+		{wazero + "/...", wazero + "/api", true},
+	}
+	for _, test := range tests {
+		if got := matches(test.pattern, test.path); got != test.want {
+			t.Errorf("matches(%q, %q) = %t, want %t", test.pattern, test.path, got, test.want)
+		}
+	}
+	packages := func(importPath string) string {
+		if i := ruleFor(importPath); i >= 0 {
+			return rules[i].packages
+		}
+		return "none"
+	}
+	for path, want := range map[string]string{
+		module + "/wapc":      "wapc/...",
+		module + "/wapc/wasm": "wapc/wasm",
+		module + "/nobody":    "none",
+	} {
+		if got := packages(path); got != want {
+			t.Errorf("the rule for %s is that of %q, want %q", path, got, want)
+		}
+	}
+	seen := make(map[string]bool)
+	for _, r := range rules {
+		if seen[r.packages] {
+			t.Errorf("two rules for %q", r.packages)
+		}
+		seen[r.packages] = true
+	}
+}

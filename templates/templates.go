@@ -1,0 +1,208 @@
+// Package templates has the projects that "waxo new" writes, one folder each.
+//
+// The Go files of a template are part of this module, so they are compiled,
+// vetted and tested like everything else; a project gets them as they are, with
+// its own go.mod and a copy of the SDK. In its other files the words project-name
+// stand for the project's name.
+package templates
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/waxosuit/waxo/guest"
+)
+
+// Template is a project to start from.
+type Template struct {
+	Name        string
+	Language    string // as in waxo.toml
+	Description string
+}
+
+// Default is the template for those who name none.
+const Default = "kvcounter"
+
+// List returns the templates, the default one first.
+func List() []Template {
+	return []Template{
+		{"kvcounter", "go", "counts requests in the key-value store"},
+		{"http", "go", "a JSON API with a router, and a page with a form"},
+	}
+}
+
+// What Write may report; its errors match these.
+var (
+	ErrUnknownTemplate = errors.New("unknown template")
+	ErrInvalidName     = errors.New("invalid project name")
+	ErrNotEmpty        = errors.New("the folder is not empty")
+)
+
+// Options are what Write may be told.
+type Options struct {
+	// ProjectName is the name in waxo.toml and the module in go.mod. The default is
+	// the last part of the folder's path.
+	ProjectName string
+}
+
+//go:embed kvcounter http
+var files embed.FS
+
+const placeholder = "project-name"
+
+const gitignore = `.waxo/
+*.wasm
+`
+
+// Write writes the template of that name into dir, and returns the paths of the
+// files within dir, sorted. dir must be absent or empty. On an error, dir is as it
+// was. The error matches one of those above, or is one of the file system.
+func Write(dir, name string, opts *Options) ([]string, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	if !slices.ContainsFunc(List(), func(t Template) bool { return t.Name == name }) {
+		return nil, fmt.Errorf("%w %q: there are %s", ErrUnknownTemplate, name, names())
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	project := opts.ProjectName
+	if project == "" {
+		project = filepath.Base(dir)
+	}
+	if err := CheckName(project); err != nil {
+		return nil, err
+	}
+	exists, err := checkEmpty(dir)
+	if err != nil {
+		return nil, err
+	}
+	parent := dir // of the temporary folder: within dir, or beside it
+	if !exists {
+		parent = filepath.Dir(dir)
+		if err := os.MkdirAll(parent, 0o777); err != nil {
+			return nil, err
+		}
+	}
+	temp, err := os.MkdirTemp(parent, ".waxo-new-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	finished := filepath.Join(temp, project)
+	paths, err := fill(finished, name, project)
+	if err != nil {
+		return nil, err
+	}
+	if !exists {
+		return paths, os.Rename(finished, dir)
+	}
+	return paths, moveEntries(finished, dir)
+}
+
+func names() string {
+	var all []string
+	for _, t := range List() {
+		all = append(all, t.Name)
+	}
+	return strings.Join(all, ", ")
+}
+
+// checkEmpty reports whether dir exists, and fails if there is anything in it.
+func checkEmpty(dir string) (exists bool, err error) {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case len(entries) == 0:
+		return true, nil
+	}
+	const most = 5
+	var found []string
+	for _, e := range entries[:min(most, len(entries))] {
+		found = append(found, e.Name())
+	}
+	if more := len(entries) - most; more > 0 {
+		found = append(found, fmt.Sprintf("and %d more", more))
+	}
+	return true, fmt.Errorf("%w: %s holds %s", ErrNotEmpty, dir, strings.Join(found, ", "))
+}
+
+// fill makes the folder of a project and writes its files.
+func fill(dir, name, project string) ([]string, error) {
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return nil, err
+	}
+	template, err := fs.Sub(files, name)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	write := func(path string, content []byte) error {
+		paths = append(paths, path)
+		return os.WriteFile(filepath.Join(dir, path), content, 0o666)
+	}
+	entries, err := fs.ReadDir(template, ".")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		content, err := fs.ReadFile(template, e.Name())
+		if err != nil {
+			return nil, err
+		}
+		if filepath.Ext(e.Name()) != ".go" {
+			content = []byte(strings.ReplaceAll(string(content), placeholder, project))
+		}
+		if err := write(e.Name(), content); err != nil {
+			return nil, err
+		}
+	}
+	if err := write("go.mod", goMod(project)); err != nil {
+		return nil, err
+	}
+	if err := write(".gitignore", []byte(gitignore)); err != nil {
+		return nil, err
+	}
+	sdk, err := guest.WriteGoSDK(filepath.Join(dir, "sdk"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range sdk {
+		paths = append(paths, "sdk/"+path)
+	}
+	slices.Sort(paths)
+	return paths, nil
+}
+
+func goMod(project string) []byte {
+	return fmt.Appendf(nil, "module %s\n\ngo %s\n\nrequire %s v%s\n\nreplace %[3]s => ./sdk\n",
+		project, guest.GoVersion, guest.GoSDKModule, guest.GoSDKVersion)
+}
+
+// moveEntries moves what is in from into the empty folder to, or leaves that empty.
+func moveEntries(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if err := os.Rename(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+			for _, moved := range entries[:i] {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(to, moved.Name())))
+			}
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package wapc
+
+import (
+	"fmt"
+
+	"github.com/waxosuit/waxo/wapc/wasm"
+)
+
+// Bounds on what a few bytes of a module can make the engine allocate.
+const (
+	maxTableElements = 1 << 20 // over all tables of an instance: 8 MiB
+	maxLocals        = 50_000  // of a function, as browsers have it
+)
+
+// inspection is what is known of a module before it is compiled.
+type inspection struct {
+	imports   []string
+	form      callForm
+	memoryMin int64  // bytes
+	code      []byte // what is compiled in its place
+}
+
+// inspect checks a module against the protocol and bounds what it can do to
+// its host. Its errors are those of Engine.Compile.
+func inspect(module []byte) (*inspection, error) {
+	m, err := wasm.Decode(module)
+	if err != nil {
+		return nil, &FormatError{err}
+	}
+	var i inspection
+	if i.form, err = checkImports(m); err != nil {
+		return nil, err
+	}
+	memory, err := checkExports(m)
+	if err != nil {
+		return nil, err
+	}
+	i.memoryMin = int64(memory.Min << 16)
+	for _, imp := range m.Imports {
+		i.imports = append(i.imports, imp.Module+"."+imp.Name)
+	}
+	changed, err := bound(m)
+	if err != nil {
+		return nil, &FormatError{err}
+	}
+	interruptible, err := makeInterruptible(m)
+	if err != nil {
+		return nil, &FormatError{err}
+	}
+	i.code = module
+	if changed || interruptible {
+		i.code = m.Encode()
+	}
+	return &i, nil
+}
+
+// bound refuses what would take too much memory before any limit applies, and
+// gives each table a maximum, so that table.grow cannot take what the limit on
+// memory denies. It tells whether it changed the module.
+func bound(m *wasm.Module) (changed bool, err error) {
+	for i := range m.Code {
+		total := uint64(0)
+		for _, l := range m.Code[i].Locals {
+			total += uint64(l.Count)
+		}
+		if total > maxLocals {
+			return false, fmt.Errorf("function %d has %d locals, the limit is %d", m.ImportedFuncs()+i, total, maxLocals)
+		}
+	}
+	spare := uint64(maxTableElements)
+	for _, t := range m.Tables {
+		if t.Limits.Min > spare {
+			return false, fmt.Errorf("its tables have more than %d elements", maxTableElements)
+		}
+		spare -= t.Limits.Min
+	}
+	for i := range m.Tables {
+		limits := &m.Tables[i].Limits
+		most := limits.Min + spare/uint64(len(m.Tables))
+		if !limits.HasMax || limits.Max > most {
+			limits.Max, limits.HasMax, changed = most, true, true
+		}
+	}
+	return changed, nil
+}

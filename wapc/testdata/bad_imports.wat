@@ -1,0 +1,15 @@
+;; Every kind of import that a host must refuse, and two that it serves.
+(module
+  (type $rightType (func (param i32 i32)))
+  (import "wapc" "__guest_request" (func (type $rightType)))
+  (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+  (import "env" "abort" (func))
+  (import "wapc" "__no_such" (func))
+  (import "wapc" "__guest_response" (func (param i64)))
+  (import "wapc" "__host_call" (func (param i32 i32) (result i32)))
+  (import "wapc" "__console_log" (table 1 funcref))
+  (import "wapc" "memory" (memory 1))
+  (import "wapc" "__host_error" (global i32))
+  (import "wapc" "__host_error_len" (func (result i32)))
+  (export "memory" (memory 0))
+  (func (export "__guest_call") (param i32 i32) (result i32) (i32.const 1)))

@@ -1,0 +1,2 @@
+;; A module that is no guest.
+(module (memory 1))

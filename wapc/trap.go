@@ -1,0 +1,155 @@
+package wapc
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// failure says why a run ended with the engine's error err. The cause is why
+// the run was stopped, nil if it was not.
+func (in *instance) failure(err, cause error, timeout time.Duration) error {
+	run := &in.run
+	reason, stack := parseTrap(err.Error(), in.pool.module.compiled.Name())
+	switch {
+	case run.hostPanic != nil:
+		return run.hostPanic
+	case run.violation != "":
+		return in.trap("the call protocol was broken: "+run.violation, stack)
+	case cause != nil && wasStopped(err):
+		switch {
+		case errors.Is(cause, errTimeout):
+			return &DeadlineError{run.operation, timeout, stack, run.log.lines()}
+		case errors.Is(cause, ErrClosed):
+			return fmt.Errorf("%s: stopped: %w", run.operation, ErrClosed)
+		}
+		return fmt.Errorf("wapc: %s: the caller went away: %w", run.operation, cause)
+	case in.memory.refused > 0:
+		return &MemoryError{run.operation, int64(in.memory.limit), int64(in.memory.refused), stack, run.log.lines()}
+	}
+	return in.trap(reason, stack)
+}
+
+func (in *instance) trap(reason string, stack []string) *TrapError {
+	return &TrapError{in.run.operation, reason, stack, in.run.log.lines(), in.run.lastErr}
+}
+
+// The parts of the engine's error text, which is the only place where it tells
+// the stack.
+const (
+	trapPrefix  = "wasm error: "
+	trapSuffix  = " (recovered by wazero)"
+	stackHeader = "wasm stack trace:"
+	goTrace     = "Go runtime stack trace:"
+)
+
+// maxFrame is the length in bytes to which a function's name is cut: names are
+// the guest's.
+const maxFrame = 200
+
+// parseTrap reads the reason and the guest's functions, innermost first, from
+// the engine's error text.
+func parseTrap(text, module string) (reason string, stack []string) {
+	text, frames, _ := strings.Cut(text, "\n"+stackHeader)
+	reason, _, _ = strings.Cut(text, "\n")
+	if _, after, ok := strings.Cut(reason, trapPrefix); ok { // "start function[3] failed: wasm error: ..."
+		reason = after
+	}
+	reason = strings.TrimSuffix(reason, trapSuffix)
+	frames, _, _ = strings.Cut(frames, goTrace)
+	for frame := range strings.Lines(frames) {
+		frame = strings.TrimSpace(frame)
+		if frame == "" {
+			continue
+		}
+		name := functionName(frame)
+		if name != frame { // the line that says that there is more has no signature
+			name = demangle(strings.TrimPrefix(strings.TrimPrefix(name, module), "."))
+		}
+		stack = append(stack, validText([]byte(name), maxFrame))
+	}
+	return reason, stack
+}
+
+// functionName takes the signature off a frame: "f(i32,i32) i32", "f() (i32,i64)".
+func functionName(frame string) string {
+	end := strings.LastIndexByte(frame, '(')
+	if end > 0 && strings.HasSuffix(frame[:end], ") ") { // several results
+		end = strings.LastIndexByte(frame[:end], '(')
+	}
+	if end <= 0 {
+		return frame
+	}
+	return frame[:end]
+}
+
+// demangle reads the names that Rust gives in its older form:
+// _ZN4core9panicking5panic17h0123456789abcdefE. Any other name it returns as it
+// stands.
+func demangle(name string) string {
+	rest, ok := strings.CutPrefix(name, "_ZN")
+	if !ok {
+		return name
+	}
+	var parts []string
+	for rest != "" && rest[0] != 'E' {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		n, err := strconv.Atoi(rest[:digits])
+		if err != nil || n > len(rest)-digits {
+			return name
+		}
+		part := rest[digits : digits+n]
+		if strings.HasPrefix(part, "_$") { // a name may not begin with an escape
+			part = part[1:]
+		}
+		parts = append(parts, unescape.Replace(part))
+		rest = rest[digits+n:]
+	}
+	if last := len(parts) - 1; last > 0 && len(parts[last]) == 17 && parts[last][0] == 'h' {
+		parts = parts[:last]
+	}
+	if len(parts) == 0 {
+		return name
+	}
+	return strings.Join(parts, "::")
+}
+
+var unescape = strings.NewReplacer("..", "::", "$LT$", "<", "$GT$", ">", "$RF$", "&", "$BP$", "*",
+	"$LP$", "(", "$RP$", ")", "$C$", ",", "$SP$", "@", "$u20$", " ", "$u7b$", "{", "$u7d$", "}", "$u27$", "'",
+	"$u5b$", "[", "$u5d$", "]", "$u3b$", ";", "$u2b$", "+")
+
+// lineRing keeps the last lines.
+type lineRing struct {
+	kept []string
+	next int // where the next line goes
+	n    int // how many there are
+}
+
+func newLineRing(size int) lineRing { return lineRing{kept: make([]string, size)} }
+
+func (r *lineRing) add(line string) {
+	if len(r.kept) == 0 {
+		return
+	}
+	r.kept[r.next] = line
+	r.next = (r.next + 1) % len(r.kept)
+	r.n = min(r.n+1, len(r.kept))
+}
+
+func (r *lineRing) clear() {
+	for i := range r.n { // do not keep the strings of the run before
+		r.kept[i] = ""
+	}
+	r.next, r.n = 0, 0
+}
+
+// lines returns a copy, oldest first.
+func (r *lineRing) lines() []string {
+	if r.n == 0 {
+		return nil
+	}
+	start := (r.next - r.n + len(r.kept)) % len(r.kept)
+	return append(append([]string(nil), r.kept[start:min(start+r.n, len(r.kept))]...), r.kept[:max(0, start+r.n-len(r.kept))]...)
+}

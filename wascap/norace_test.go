@@ -1,0 +1,5 @@
+//go:build !race
+
+package wascap_test
+
+const raceEnabled = false
