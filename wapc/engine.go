@@ -1,6 +1,7 @@
 package wapc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,10 @@ type EngineOptions struct {
 	// nobody who is not trusted with this process. Default: none, compiled code
 	// is kept in memory only.
 	CacheDir string
+	// CacheLimit bounds the files in CacheDir, in bytes: beyond it, the oldest go
+	// first. They may exceed it while compiling is under way. Several processes
+	// may share a directory. Negative: no bound. Default: 512 MiB.
+	CacheLimit int64
 	// Interpreter runs guests in the interpreter: they start many times sooner
 	// and run some twenty times slower. Default: machine code, where the
 	// platform has it.
@@ -29,7 +34,7 @@ type EngineOptions struct {
 type Engine struct {
 	config wazero.RuntimeConfig // without a cache
 	cache  wazero.CompilationCache
-	onDisk bool
+	disk   *diskCache // nil: compiled code is kept in memory only
 
 	mu      sync.Mutex
 	closed  bool
@@ -57,7 +62,8 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wapc: open the cache of compiled code: %w", err)
 	}
-	e.cache, e.onDisk = cache, true
+	e.cache, e.disk = cache, &diskCache{dir: opts.CacheDir, limit: cmp.Or(opts.CacheLimit, defaultCacheLimit)}
+	e.disk.trim() // what other processes have left
 	return e, nil
 }
 
@@ -72,7 +78,7 @@ func (e *Engine) Compile(ctx context.Context, module []byte) (*Module, error) {
 		return nil, ErrClosed
 	}
 	m, err := e.build(ctx, i, e.config.WithCompilationCache(e.cache))
-	if err != nil && e.onDisk && ctx.Err() == nil {
+	if err != nil && e.disk != nil && ctx.Err() == nil {
 		// A damaged file in the cache must not keep a good module from running.
 		m, err = e.build(ctx, i, e.config)
 	}
@@ -83,6 +89,9 @@ func (e *Engine) Compile(ctx context.Context, module []byte) (*Module, error) {
 		return nil, &FormatError{err}
 	}
 	m.engine, m.imports, m.memoryMin = e, i.imports, i.memoryMin
+	if e.disk != nil {
+		e.disk.trim()
+	}
 	if err := e.adopt(m); err != nil {
 		return nil, errors.Join(err, m.release(context.WithoutCancel(ctx)))
 	}
@@ -144,6 +153,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	var errs []error
 	for _, m := range modules {
 		errs = append(errs, m.Close(ctx))
+	}
+	if e.disk != nil {
+		e.disk.wait()
 	}
 	return errors.Join(append(errs, e.cache.Close(ctx))...)
 }

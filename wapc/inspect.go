@@ -2,6 +2,7 @@ package wapc
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/waxosuit/waxo/wapc/wasm"
 )
@@ -48,10 +49,20 @@ func inspect(module []byte) (*inspection, error) {
 		return nil, &FormatError{err}
 	}
 	i.code = module
-	if changed || interruptible {
+	if stripped := strip(m); stripped || changed || interruptible {
 		i.code = m.Encode()
 	}
 	return &i, nil
+}
+
+// strip drops the custom sections but the functions' names, which traps tell:
+// the engine makes no use of them. It tells whether there were any. Claims above all: compiled code is kept by the bytes
+// that it was compiled from, and a module that is signed again has other claims
+// and the same code.
+func strip(m *wasm.Module) (stripped bool) {
+	n := len(m.Customs)
+	m.Customs = slices.DeleteFunc(m.Customs, func(c wasm.Custom) bool { return c.Name != wasm.NameSection })
+	return len(m.Customs) != n
 }
 
 // bound refuses what would take too much memory before any limit applies, and

@@ -15,6 +15,7 @@ import (
 type guestHandler struct {
 	options     *Options
 	exchanges   *sync.Pool
+	bodies      *atomic.Pointer[bodyLimits]
 	dispatcher  capability.Dispatcher
 	logger      *slog.Logger
 	development bool
@@ -55,7 +56,8 @@ func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, access *Acces
 		x.trim()
 		h.exchanges.Put(x)
 	}()
-	payload, f := x.encode(w, r, h.options)
+	limits := h.bodies.Load()
+	payload, f := x.encode(w, r, limits.request, h.options.ReadTimeout)
 	access.BytesIn = int64(x.size)
 	if f != nil {
 		return nil, f
@@ -68,7 +70,7 @@ func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, access *Acces
 		x.payload = nil
 		return nil, faultOf(capability.AsError(err), r.Context().Err() != nil)
 	}
-	return decodeAnswer(reply.Payload, r.Method, h.options)
+	return decodeAnswer(reply.Payload, r.Method, limits.response, h.options.MaxHeader)
 }
 
 // write sends the guest's answer.

@@ -64,6 +64,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -89,8 +90,8 @@ type Options struct {
 	// of the guest at level error, the client's at warn. Default: discarded.
 	Logger *slog.Logger
 
-	// MaxBody bounds the body of a request and of a response, in bytes.
-	// Default: 32 MiB.
+	// MaxBody bounds the body of a request and of a response, in bytes, until
+	// SetMaxBody says otherwise. Default: 32 MiB.
 	MaxBody int64
 
 	// MaxHeader bounds the headers of a request and of a response, in bytes.
@@ -151,6 +152,7 @@ const StatusClientGone = 499
 type Provider struct {
 	options   Options
 	exchanges sync.Pool // of *exchange
+	bodies    atomic.Pointer[bodyLimits]
 
 	mu      sync.Mutex
 	servers map[capability.BindingID]*server // nil: being bound
@@ -166,8 +168,18 @@ func New(o *Options) *Provider {
 	}
 	p := &Provider{options: *o, servers: make(map[capability.BindingID]*server)}
 	p.options.setDefaults()
+	p.SetMaxBody(p.options.MaxBody, p.options.MaxBody)
 	p.exchanges.New = func() any { return &exchange{header: make(map[string]string)} }
 	return p
+}
+
+// bodyLimits bounds bodies, in bytes.
+type bodyLimits struct{ request, response int64 }
+
+// SetMaxBody bounds the bodies of requests and of responses, in bytes, for the
+// requests that begin from now on. No connection ends because of it.
+func (p *Provider) SetMaxBody(request, response int64) {
+	p.bodies.Store(&bodyLimits{request, response})
 }
 
 func (o *Options) setDefaults() {

@@ -39,6 +39,25 @@ func TestBodyTooLarge(t *testing.T) {
 	}
 }
 
+func TestLimitsOfBodiesChangeWhileServing(t *testing.T) {
+	t.Parallel()
+	s := open(t, guest(func(r *httppb.Request) *httppb.Response { return &httppb.Response{Body: r.Body} }), Options{MaxBody: 10}, false)
+	for _, test := range []struct {
+		request, response int64
+		status            int
+	}{{10, 10, 413}, {11, 10, 500}, {11, 11, 200}, {10, 11, 413}} {
+		s.SetMaxBody(test.request, test.response)
+		res, err := s.client.Post("http://"+s.addr+"/", "a/b", strings.NewReader("12345678901"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != test.status {
+			t.Errorf("limits %d and %d: status %d, want %d", test.request, test.response, res.StatusCode, test.status)
+		}
+	}
+}
+
 func TestBodyAtTheLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 3 << 20 // several times what is read or kept at once

@@ -58,24 +58,24 @@ type exchange struct {
 // The body is the payload's last field: where its length is known it is read
 // right into its place. The format lets a message be the concatenation of two,
 // here one with all but the body and one with the body alone.
-func (x *exchange) encode(w http.ResponseWriter, r *http.Request, o *Options) ([]byte, *fault) {
+func (x *exchange) encode(w http.ResponseWriter, r *http.Request, maxBody int64, timeout time.Duration) ([]byte, *fault) {
 	x.size = 0
 	path, f := targetPath(r)
 	if f != nil {
 		return nil, f
 	}
-	body := bodyReader{r: http.MaxBytesReader(w, r.Body, o.MaxBody), size: &x.size}
+	body := bodyReader{r: http.MaxBytesReader(w, r.Body, maxBody), size: &x.size}
 	if r.Body != http.NoBody {
 		// net/http lifts it at the end of the body. It fails where Wrap has
 		// hidden the connection, as documented.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(o.ReadTimeout))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout))
 	}
 	length := r.ContentLength
 	switch {
-	case length > o.MaxBody:
-		return nil, bodyTooLarge(o.MaxBody)
+	case length > maxBody:
+		return nil, bodyTooLarge(maxBody)
 	case length < 0:
-		if x.body, f = body.appendTo(x.body[:0], o.MaxBody); f != nil {
+		if x.body, f = body.appendTo(x.body[:0], maxBody); f != nil {
 			return nil, f
 		}
 		length = int64(len(x.body))

@@ -20,13 +20,13 @@ type answer struct {
 
 // decodeAnswer checks what a guest answered to a request with this method. The
 // answer's body aliases the payload.
-func decodeAnswer(payload []byte, method string, o *Options) (*answer, *fault) {
+func decodeAnswer(payload []byte, method string, maxBody int64, maxHeader int) (*answer, *fault) {
 	var r httppb.Response
 	if err := r.UnmarshalProto(payload); err != nil {
 		return nil, wrongAnswer(capability.CodeGuest, "what the guest answered is no http.Response: %v", err)
 	}
-	if int64(len(r.Body)) > o.MaxBody {
-		return nil, wrongAnswer(capability.CodeTooLarge, "the guest answered a body of %d bytes; the limit is %d", len(r.Body), o.MaxBody)
+	if int64(len(r.Body)) > maxBody {
+		return nil, wrongAnswer(capability.CodeTooLarge, "the guest answered a body of %d bytes; the limit is %d", len(r.Body), maxBody)
 	}
 	a := &answer{status: int(r.StatusCode), body: r.Body}
 	switch {
@@ -35,7 +35,7 @@ func decodeAnswer(payload []byte, method string, o *Options) (*answer, *fault) {
 	case r.StatusCode < 200 || r.StatusCode > 999:
 		return nil, wrongAnswer(capability.CodeGuest, "the guest answered status %d; it must be one from 200 to 999", r.StatusCode)
 	}
-	length, f := a.setHeader(r.Header, o.MaxHeader)
+	length, f := a.setHeader(r.Header, maxHeader)
 	if f != nil {
 		return nil, f
 	}

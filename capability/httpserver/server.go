@@ -56,6 +56,7 @@ func newServer(p *Provider, b capability.Binding, d capability.Dispatcher, liste
 	s.handler = &guestHandler{
 		options:     o,
 		exchanges:   &p.exchanges,
+		bodies:      &p.bodies,
 		dispatcher:  d,
 		logger:      s.logger,
 		development: b.Development,
