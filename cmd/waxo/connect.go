@@ -28,6 +28,7 @@ type connections struct {
 	address string                 // where wascap:http_server listens, host:port
 	state   func() (string, error) // folder for the data of embedded servers; nil: in memory only
 	http    *httpserver.Options
+	limits  devhost.Limits // of the guest, as far as they are the providers' too
 	lookup  func(string) (string, bool)
 
 	providers map[string]capability.Provider
@@ -53,6 +54,10 @@ func (c *connections) connect(ctx context.Context, capabilities []string, specs 
 			}
 			binds = append(binds, devhost.Bind{Capability: id, Name: spec.Name, Provider: provider, Config: config})
 		}
+	}
+	if p, ok := c.providers[capability.HTTPServer].(*httpserver.Provider); ok {
+		limits := c.limits.Defaults()
+		p.SetMaxBody(int64(limits.RequestBody), int64(limits.ResponseBody))
 	}
 	return binds, errors.Join(errs...)
 }
@@ -108,8 +113,12 @@ func (c *connections) config(ctx context.Context, spec manifest.Bind) (map[strin
 		config = make(map[string]string)
 	}
 	switch {
-	case spec.Capability == capability.HTTPServer && config["address"] == "":
-		config["address"] = c.address
+	case spec.Capability == capability.HTTPServer && spec.Provider == manifest.ProviderURL:
+		return nil, errors.New("the HTTP server is part of the host and has no url; where it listens is told by --host and --port")
+	case spec.Capability == capability.HTTPServer:
+		if config[httpserver.ConfigAddress] == "" {
+			config[httpserver.ConfigAddress] = c.address
+		}
 	case spec.Provider == manifest.ProviderURL:
 		config["url"] = spec.URL
 	case spec.Capability == capability.KeyValue:
@@ -126,7 +135,7 @@ func (c *connections) embeddedRedis(ctx context.Context) (string, error) {
 	if c.redis != nil {
 		return c.redis.URL(), nil
 	}
-	opts := &redis.Options{}
+	opts := &redis.Options{Log: c.log}
 	if c.state != nil {
 		dir, err := c.state()
 		if err != nil {

@@ -23,7 +23,6 @@ import (
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/devhost/workbench"
 	"github.com/waxosuit/waxo/templates"
-	"github.com/waxosuit/waxo/wapc"
 )
 
 // devFlags are the flags of waxo dev.
@@ -83,16 +82,12 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	cache, err := p.State("cache")
-	if err != nil {
-		return err
-	}
-	engine, err := wapc.NewEngine(&wapc.EngineOptions{CacheDir: cache})
+	log := slog.New(show.Handler(slog.LevelInfo))
+	engine, err := newEngine("", log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.Close(context.WithoutCancel(ctx))) }()
-	log := slog.New(show.Handler(slog.LevelInfo))
 	c := &connections{
 		log: log, lookup: a.lookup,
 		state: func() (string, error) { return p.State("state") },
@@ -103,6 +98,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		Project: p, Engine: engine, Events: show.Event, Console: show.Line, Log: log, Poll: f.poll,
 		Connect: func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
 			c.address = net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port))
+			c.limits = devhost.LimitsOf(m)
 			return c.connect(ctx, m.Capabilities, m.Binds)
 		},
 		Bound: announce(c, show),

@@ -219,6 +219,11 @@ func TestDevFromNothing(t *testing.T) {
 		t.Errorf("the status is %d", status)
 	}
 
+	// Compiled code is machine code: it is never read from a project.
+	if _, err := os.Lstat(filepath.Join(dir, "hello", ".waxo", "cache")); err == nil {
+		t.Error("compiled code is kept in the project")
+	}
+
 	again := dev(t, filepath.Join(dir, "hello"))
 	again.expect("GET", "/", `{"total":3}`)
 	if status := again.stop(syscall.SIGTERM); status != exitOK {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +19,6 @@ import (
 	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/manifest"
-	"github.com/waxosuit/waxo/wapc"
 	"github.com/waxosuit/waxo/wascap"
 )
 
@@ -80,7 +78,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	engine, err := wapc.NewEngine(&wapc.EngineOptions{CacheDir: plan.cache})
+	engine, err := newEngine(f.cache, log)
 	if err != nil {
 		return err
 	}
@@ -92,7 +90,10 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	c := &connections{log: log, lookup: a.lookup, address: plan.address, http: &httpserver.Options{Logger: log}}
+	c := &connections{
+		log: log, lookup: a.lookup, address: plan.address, limits: plan.limits,
+		http: &httpserver.Options{Logger: log, DrainTimeout: f.drain},
+	}
 	defer func() {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
 		defer cancel()
@@ -125,7 +126,6 @@ type plan struct {
 	aliases      map[string]string
 	limits       devhost.Limits
 	address      string
-	cache        string
 }
 
 // plan gathers flags, environment, manifest and claims.
@@ -154,14 +154,6 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 	}
 	if err := a.specs(f, p); err != nil {
 		return nil, err
-	}
-	p.cache = f.cache
-	if p.cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("no folder for compiled code, name one with --cache: %w", err)
-		}
-		p.cache = filepath.Join(base, "waxo", "compiled")
 	}
 	return p, nil
 }

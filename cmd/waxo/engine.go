@@ -1,0 +1,30 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/waxosuit/waxo/wapc"
+)
+
+// newEngine makes the engine that keeps compiled code in cache. Where that is
+// empty, the code goes to the user's own cache folder, or, where there is none
+// that can be used, is kept in memory: a host without a home runs, too.
+//
+// It is never a folder of the project: a project that was fetched from somewhere
+// could bring compiled code along, which is machine code and knows no sandbox.
+func newEngine(cache string, log *slog.Logger) (*wapc.Engine, error) {
+	if cache != "" {
+		return wapc.NewEngine(&wapc.EngineOptions{CacheDir: cache})
+	}
+	base, err := os.UserCacheDir()
+	if err == nil {
+		var engine *wapc.Engine
+		if engine, err = wapc.NewEngine(&wapc.EngineOptions{CacheDir: filepath.Join(base, "waxo", "compiled")}); err == nil {
+			return engine, nil
+		}
+	}
+	log.Warn("compiled code is kept in memory only, so each start compiles anew", "reason", err)
+	return wapc.NewEngine(nil)
+}
