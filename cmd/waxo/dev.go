@@ -152,7 +152,10 @@ func requests(show *console.Console) func(httpserver.Access) {
 		e := workbench.Event{Kind: workbench.KindRequest, Message: r.Method + " " + r.Path, Status: r.Status, Took: r.Duration}
 		if r.Err != nil {
 			e.Message += "  " + r.Err.Error()
-			e.Detail = r.Err.Detail
+			// Why there is no guest was told when the build failed.
+			if r.Err.Code != capability.CodeUnavailable {
+				e.Detail = r.Err.Detail
+			}
 		}
 		show.Event(e)
 	}
