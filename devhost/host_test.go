@@ -373,7 +373,7 @@ func TestAliasServesTheOlderGeneration(t *testing.T) {
 }
 
 func TestSwapsLoseNothingAndNeverGoBack(t *testing.T) {
-	const swaps, callers, each = 100, 32, 2000
+	const swaps, callers, each = 100, 32, 500
 	s := newSigner(t)
 	h := newHost(t, nil)
 	serve(t, h, s.sign(version("v0000000"), nil), "")

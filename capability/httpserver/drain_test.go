@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"runtime/pprof"
 	"strings"
 	"sync"
@@ -49,7 +51,11 @@ func TestUnbindLetsRequestsFinish(t *testing.T) {
 
 	unbound := make(chan error, 1)
 	go func() { unbound <- s.Unbind(t.Context(), bindingID) }()
-	// The idle connection ends while the request is still in hand.
+	// The idle connection ends while the request is still in hand. net/http
+	// alone would take 5 s to think so.
+	if err := idle.SetReadDeadline(time.Now().Add(3 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	if b, err := io.ReadAll(idle); err != nil || len(b) > 0 {
 		t.Errorf("idle connection: %q %v", b, err)
 	}
@@ -94,32 +100,72 @@ func TestUnbindCutsWhatDoesNotFinish(t *testing.T) {
 	}
 }
 
-// A second, impatient Unbind cuts the first one short.
-func TestSecondUnbindCuts(t *testing.T) {
+// With nothing in hand there is nothing to cut, however little time there is.
+func TestUnbindInNoTime(t *testing.T) {
 	t.Parallel()
-	h := newHeld()
-	s := open(t, h, Options{}, false)
-	send(t, s.dial(t), "GET / HTTP/1.1\nHost: h\n\n")
-	<-h.calls
-	first := make(chan error, 1)
-	go func() { first <- s.Unbind(t.Context(), bindingID) }()
-	for { // until the first is under way
-		c, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			break
-		}
-		_ = c.Close()
-	}
 	now, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, err := range []error{s.Unbind(now, bindingID), <-first} {
-		if !errors.Is(err, &capability.Error{Code: capability.CodeDeadline}) {
-			t.Errorf("Unbind: %v", err)
+	for range 20 {
+		s := open(t, answers(&httppb.Response{}), Options{}, false)
+		s.get(t, "/") // leaves an idle connection
+		s.dial(t)
+		for s.servers[bindingID].load.busy() { // until the server sees it as idle too
+			runtime.Gosched()
+		}
+		if err := s.Unbind(now, bindingID); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
 
-// Under load, every request that a client could send gets its answer.
+// A second, impatient Unbind cuts the first one short.
+func TestSecondUnbindCuts(t *testing.T) {
+	t.Parallel()
+	h := newHeld()
+	s := open(t, h, Options{DrainTimeout: time.Hour}, false)
+	send(t, s.dial(t), "GET / HTTP/1.1\nHost: h\n\n")
+	<-h.calls
+	errs := make(chan error, 2)
+	go func() { errs <- s.Unbind(t.Context(), bindingID) }()
+	s.waitUntilRefused()
+	now, cancel := context.WithCancel(t.Context())
+	cancel()
+	go func() { errs <- s.Unbind(now, bindingID) }()
+	for range cap(errs) {
+		select {
+		case err := <-errs:
+			if !errors.Is(err, &capability.Error{Code: capability.CodeDeadline}) {
+				t.Errorf("Unbind: %v", err)
+			}
+		case <-time.After(patience):
+			t.Fatal("Unbind still waits")
+		}
+	}
+}
+
+// waitUntilRefused returns when nobody listens any more.
+func (s *site) waitUntilRefused() {
+	for {
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			return
+		}
+		_ = c.Close()
+	}
+}
+
+// An answer that nobody waits for is not replaced by an empty one: a client
+// that has closed its sending half may still read.
+func TestCanceledAnswersNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t, newHeld(), Options{}, false)
+	if answer := s.raw(t, "GET / HTTP/1.1\nHost: h\n\n"); answer != "" {
+		t.Errorf("got %q", answer)
+	}
+}
+
+// Under load, every request that a client could send gets its answer, and
+// learns that it is the last on its connection.
 func TestDrainUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
 	const clients = 32
@@ -128,28 +174,35 @@ func TestDrainUnderLoadLosesNothing(t *testing.T) {
 	var warm, over sync.WaitGroup
 	warm.Add(clients)
 	for range clients {
+		c := s.dial(t)
 		over.Go(func() {
-			transport := new(http.Transport)
-			defer transport.CloseIdleConnections()
-			client := &http.Client{Transport: transport, Timeout: patience}
+			r := bufio.NewReader(c)
+			last := time.Now() // when the latest answer came
 			for n := 0; ; n++ {
 				if n == 5 {
 					warm.Done()
 				}
-				res, err := client.Get("http://" + s.addr)
-				if errors.Is(err, syscall.ECONNREFUSED) {
-					return // nobody listens any more, and nothing was sent
+				_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")
+				idle := time.Since(last)
+				var res *http.Response
+				if err == nil {
+					res, err = http.ReadResponse(r, nil)
 				}
 				if err != nil {
-					t.Error(err)
+					if idle < settle/2 { // else this client was too slow to count
+						t.Errorf("after %d requests: %v", n, err)
+					}
 					return
 				}
 				body, err := io.ReadAll(res.Body)
-				_ = res.Body.Close()
 				if err != nil || res.StatusCode != 200 || string(body) != "done" {
 					t.Errorf("%d %q %v", res.StatusCode, body, err)
 				}
 				answered.Add(1)
+				last = time.Now()
+				if res.Close {
+					return
+				}
 				<-s.access
 			}
 		})
@@ -161,6 +214,31 @@ func TestDrainUnderLoadLosesNothing(t *testing.T) {
 	over.Wait()
 	if handled.Load() != answered.Load() {
 		t.Errorf("%d requests were handled, %d answered", handled.Load(), answered.Load())
+	}
+}
+
+// What Wrap answers in a drain tells the client too, and so does the answer to
+// a request that came before it.
+func TestDrainShowsInEveryAnswer(t *testing.T) {
+	t.Parallel()
+	var s *site
+	drains := dispatch(func(context.Context, string, []byte) (capability.Reply, error) {
+		s.servers[bindingID].draining.Store(true)
+		return capability.Reply{}, nil
+	})
+	wrap := func(guest http.Handler) http.Handler {
+		mux := http.NewServeMux()
+		mux.Handle("/", guest)
+		mux.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
+		return mux
+	}
+	s = open(t, drains, Options{Wrap: wrap}, false)
+	for _, path := range []string{"/", "/healthz"} {
+		w := httptest.NewRecorder()
+		s.servers[bindingID].ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if got := w.Header().Get("Connection"); got != "close" {
+			t.Errorf("%s: Connection: %q", path, got)
+		}
 	}
 }
 
@@ -192,13 +270,7 @@ func TestDrainHTTP2(t *testing.T) {
 	}
 	unbound := make(chan error, 1)
 	go func() { unbound <- s.Unbind(t.Context(), bindingID) }()
-	for { // until the listener is closed
-		c, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			break
-		}
-		_ = c.Close()
-	}
+	s.waitUntilRefused()
 	close(h.release)
 	for range cap(results) {
 		if r := <-results; r.err != nil || r.status != 200 {
@@ -208,6 +280,25 @@ func TestDrainHTTP2(t *testing.T) {
 	if err := <-unbound; err != nil {
 		t.Errorf("Unbind: %v", err)
 	}
+}
+
+// A request of HTTP/2 may start when its connection has ended already: after a
+// drain it does not reach the guest.
+func TestHTTP2RequestAfterDrain(t *testing.T) {
+	t.Parallel()
+	s := open(t, never(t), Options{}, false)
+	server := s.servers[bindingID]
+	if err := s.Unbind(t.Context(), bindingID); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.ProtoMajor = 2
+	defer func() {
+		if v := recover(); v != http.ErrAbortHandler {
+			t.Errorf("ended with %v", v)
+		}
+	}()
+	server.ServeHTTP(httptest.NewRecorder(), r)
 }
 
 // Not parallel: it looks at all goroutines of the test binary.

@@ -48,7 +48,9 @@
 // wrong answer of the guest), 502 (provider), 503 (overloaded, unavailable) or
 // 504 (deadline). In a development binding the body tells everything, as text,
 // HTML or JSON, whichever the client prefers; otherwise it has a request ID that
-// the log has too.
+// the log has too. What the client does wrong is answered without the guest: 400,
+// 408, 413, 431, 501. A client that goes away cancels the call; one that closes
+// its sending half counts as gone, as net/http cannot tell the two apart.
 package httpserver
 
 import (
@@ -311,8 +313,9 @@ func (p *Provider) Addr(id capability.BindingID) net.Addr {
 }
 
 // Unbind stops listening at once and lets the requests in hand finish. Idle
-// connections end a quarter of a second later, as one may be about to bring a
-// request; an answer from now on says that its connection ends. When ctx
+// connections end when no request has come for a quarter of a second, as one
+// may be about to bring another; an answer from now on says that its connection
+// ends. When ctx
 // or Options.DrainTimeout ends first, they are cut off and the error has
 // CodeDeadline. A second Unbind of the same binding waits for the first, and
 // cuts it short when its own ctx ends.

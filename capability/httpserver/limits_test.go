@@ -154,12 +154,12 @@ func TestSlowBody(t *testing.T) {
 // The bound for a body must not end a request that has been read.
 func TestSlowGuestOutlivesReadTimeout(t *testing.T) {
 	t.Parallel()
-	const timeout = 20 * time.Millisecond
+	const timeout = 250 * time.Millisecond
 	s := open(t, dispatch(func(ctx context.Context, _ string, _ []byte) (capability.Reply, error) {
 		select {
 		case <-ctx.Done():
 			return capability.Reply{}, capability.AsError(ctx.Err())
-		case <-time.After(5 * timeout):
+		case <-time.After(2 * timeout):
 			return capability.Reply{}, nil
 		}
 	}), Options{ReadTimeout: timeout, ReadHeaderTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout}, false)

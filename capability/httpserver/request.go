@@ -65,9 +65,10 @@ func (x *exchange) encode(w http.ResponseWriter, r *http.Request, maxBody int64,
 		return nil, f
 	}
 	body := bodyReader{r: http.MaxBytesReader(w, r.Body, maxBody), size: &x.size}
-	control := http.NewResponseController(w)
 	if r.Body != http.NoBody {
-		_ = control.SetReadDeadline(time.Now().Add(timeout)) // fails where Wrap has hidden it: documented
+		// net/http lifts it at the end of the body. It fails where Wrap has
+		// hidden the connection, as documented.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout))
 	}
 	length := r.ContentLength
 	switch {
@@ -92,10 +93,6 @@ func (x *exchange) encode(w http.ResponseWriter, r *http.Request, maxBody int64,
 	}
 	if int64(x.size) != length {
 		return nil, refuse(http.StatusBadRequest, capability.CodeInvalid, "the request's body is not as long as announced")
-	}
-	if r.Body != http.NoBody {
-		// Where reading failed the deadline stays: net/http may read on.
-		_ = control.SetReadDeadline(time.Time{})
 	}
 	return x.payload, nil
 }
@@ -189,7 +186,6 @@ func (x *exchange) setHeader(r *http.Request, length int64) {
 			delete(h, http.CanonicalHeaderKey(strings.TrimSpace(option)))
 		}
 	}
-	delete(h, "Content-Length")
 	if r.ContentLength != 0 || r.Header["Content-Length"] != nil {
 		h["Content-Length"] = strconv.FormatInt(length, 10)
 	}

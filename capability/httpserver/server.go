@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// settle is how long kept-alive connections stay open when a drain begins:
-	// a client that is about to reuse one gets its answer, with the news that
-	// the connection ends, instead of a closed connection.
+	// settle is for how long no request may have come before a drain closes
+	// kept-alive connections: a client that is about to reuse one gets its
+	// answer, with the news that the connection ends, instead of a closed
+	// connection.
 	settle = 250 * time.Millisecond
 
 	// cutGrace is how long requests may take to notice that they were cut off.
@@ -36,7 +37,7 @@ type server struct {
 	load     load
 
 	stopping atomic.Bool
-	wasCut   atomic.Bool
+	wasCut   atomic.Bool   // requests were cut off
 	stopped  chan struct{} // closed when stopErr is set
 	stopErr  error
 }
@@ -127,7 +128,12 @@ func (s *server) drain(ctx context.Context) error {
 	<-s.served
 	nothingLeft := s.load.watch()
 
-	wait(nothingLeft, ctx.Done(), settle)
+	for last := -1; last != s.load.requestCount() && ctx.Err() == nil; {
+		last = s.load.requestCount()
+		if wait(nothingLeft, ctx.Done(), settle) {
+			break
+		}
+	}
 	s.load.closeSilent()
 	shutdown := make(chan struct{})
 	go func() {
@@ -153,7 +159,9 @@ func (s *server) drain(ctx context.Context) error {
 
 // cut ends all requests in hand and all connections.
 func (s *server) cut() {
-	s.wasCut.Store(true)
+	if s.load.busy() {
+		s.wasCut.Store(true)
+	}
 	s.cancel()
 	_ = s.http.Close() // only the listener's error, which drain has seen
 }
@@ -166,7 +174,7 @@ func cutError(address net.Addr, finished bool) error {
 	return &capability.Error{Code: capability.CodeDeadline, Message: message}
 }
 
-// wait reports whether done was closed before the other two ended.
+// wait waits for the first of the three, and reports whether it was done.
 func wait(done, end <-chan struct{}, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -182,28 +190,46 @@ func wait(done, end <-chan struct{}, limit time.Duration) bool {
 // load counts what must end before a server has stopped: connections, and
 // those requests that may outlive theirs.
 type load struct {
-	mu     sync.Mutex
-	silent map[net.Conn]bool // open connections; true: nothing has come yet
-	inHand int
-	over   chan struct{} // closed when all has ended; nil until watched
-	done   bool
+	mu       sync.Mutex
+	conns    map[net.Conn]http.ConnState
+	requests int // that have come; of HTTP/2 at least some
+	inHand   int
+	over     chan struct{} // closed when all has ended; nil until watched
+	done     bool
 }
 
 func (l *load) connState(c net.Conn, state http.ConnState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.conns == nil {
+		l.conns = make(map[net.Conn]http.ConnState)
+	}
+	l.conns[c] = state
 	switch state {
-	case http.StateNew:
-		if l.silent == nil {
-			l.silent = make(map[net.Conn]bool)
-		}
-		l.silent[c] = true
 	case http.StateActive:
-		l.silent[c] = false
+		l.requests++
 	case http.StateClosed, http.StateHijacked:
-		delete(l.silent, c)
+		delete(l.conns, c)
 		l.checkLocked()
 	}
+}
+
+// busy tells whether a request is in hand.
+func (l *load) busy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, state := range l.conns {
+		if state == http.StateActive {
+			return true
+		}
+	}
+	return l.inHand > 0
+}
+
+func (l *load) requestCount() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.requests
 }
 
 // enter counts a request; it is false where all is over.
@@ -234,7 +260,7 @@ func (l *load) watch() <-chan struct{} {
 }
 
 func (l *load) checkLocked() {
-	if l.over != nil && !l.done && l.inHand == 0 && len(l.silent) == 0 {
+	if l.over != nil && !l.done && l.inHand == 0 && len(l.conns) == 0 {
 		l.done = true
 		close(l.over)
 	}
@@ -245,8 +271,8 @@ func (l *load) checkLocked() {
 func (l *load) closeSilent() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c, silent := range l.silent {
-		if silent {
+	for c, state := range l.conns {
+		if state == http.StateNew {
 			_ = c.Close() // its goroutine sees the end
 		}
 	}

@@ -146,8 +146,7 @@ func (a *app) openProject(dir string, opts *project.Options) (*project.Project, 
 		}
 	}
 	if opts == nil {
-		opts = &project.Options{}
+		opts = &project.Options{Lookup: a.lookup}
 	}
-	opts.Lookup = a.lookup
 	return project.Open(dir, opts)
 }

@@ -55,6 +55,7 @@ The module that serves is kept in .waxo/build/NAME.wasm.`,
 	cmd.Flags().IntVarP(&f.port, "port", "p", manifest.DefaultPort, "port to listen on; 0 picks one; default: [dev] port of waxo.toml")
 	cmd.Flags().BoolVar(&f.poll, "poll", false, "look for changes instead of waiting for the system's events")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
+	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.logFormat != "text" && f.logFormat != "json" {
 			return usageError{fmt.Errorf("there is no log format %q; take text or json", f.logFormat)}
@@ -80,7 +81,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	})
 	p, err := a.devProject(cmd, f, name, show)
 	if err != nil {
-		return err
+		return flagged(cmd, err)
 	}
 	log := slog.New(show.Handler(slog.LevelInfo))
 	engine, err := newEngine("", log)
@@ -115,7 +116,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 
 // devProject opens the project, and makes it first where NAME names none.
 func (a *app) devProject(cmd *cobra.Command, f *devFlags, name string, show *console.Console) (*project.Project, error) {
-	opts := &project.Options{}
+	opts := &project.Options{Lookup: a.environment(cmd)}
 	if cmd.Flags().Changed("port") {
 		opts.Override = func(m *manifest.Manifest) { m.Dev.Port = f.port }
 	}
@@ -151,7 +152,10 @@ func requests(show *console.Console) func(httpserver.Access) {
 		e := workbench.Event{Kind: workbench.KindRequest, Message: r.Method + " " + r.Path, Status: r.Status, Took: r.Duration}
 		if r.Err != nil {
 			e.Message += "  " + r.Err.Error()
-			e.Detail = r.Err.Detail
+			// Why there is no guest was told when the build failed.
+			if r.Err.Code != capability.CodeUnavailable {
+				e.Detail = r.Err.Detail
+			}
 		}
 		show.Event(e)
 	}

@@ -64,6 +64,7 @@ The port is --port, or PORT, or 8080.`,
 	cmd.Flags().StringVar(&f.cache, "cache", "", "folder for compiled code; default: waxo in the user's cache folder")
 	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests in hand may take at the end")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of the log: text or json")
+	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.run(cmd, f, args[0]) }
 	return cmd
 }
@@ -153,7 +154,7 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 		}
 		p.capabilities = append(p.capabilities, c)
 	}
-	if err := a.specs(f, p); err != nil {
+	if err := a.specs(cmd, f, p); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -176,7 +177,7 @@ func (a *app) port(cmd *cobra.Command, f *runFlags) (int, error) {
 
 // specs adds the bindings that flags left open, the strongest source first: a
 // later source does not touch a binding that an earlier one has.
-func (a *app) specs(f *runFlags, p *plan) error {
+func (a *app) specs(cmd *cobra.Command, f *runFlags, p *plan) error {
 	add := func(s manifest.Bind) {
 		same := func(o manifest.Bind) bool { return o.Capability == s.Capability && o.Name == s.Name }
 		if !slices.ContainsFunc(p.specs, same) {
@@ -195,15 +196,16 @@ func (a *app) specs(f *runFlags, p *plan) error {
 			add(redis)
 		}
 	}
-	m, err := a.runManifest(f)
+	m, err := runManifest(f)
 	if err != nil {
 		return err
 	}
-	if m != nil {
-		p.limits = devhost.LimitsOf(m)
-		for _, s := range m.Binds {
-			add(s)
-		}
+	if err := m.ApplyEnv(a.environment(cmd)); err != nil {
+		return flagged(cmd, err)
+	}
+	p.limits = devhost.LimitsOf(m)
+	for _, s := range m.Binds {
+		add(s)
 	}
 	if !p.claims.HasTag(wascap.DevTag) {
 		redis.URL = keyvalue.DefaultURL
@@ -212,7 +214,9 @@ func (a *app) specs(f *runFlags, p *plan) error {
 	return nil
 }
 
-func (a *app) runManifest(f *runFlags) (*manifest.Manifest, error) {
+// runManifest reads the manifest that binds, or returns the defaults where there
+// is none.
+func runManifest(f *runFlags) (*manifest.Manifest, error) {
 	path := f.manifest
 	if path == "" {
 		dir, err := os.Getwd()
@@ -220,16 +224,12 @@ func (a *app) runManifest(f *runFlags) (*manifest.Manifest, error) {
 			return nil, err
 		}
 		if path, err = manifest.Find(dir); errors.Is(err, manifest.ErrNotFound) {
-			return nil, nil
+			return manifest.Defaults(), nil
 		} else if err != nil {
 			return nil, err
 		}
 	}
-	m, err := manifest.Load(path)
-	if err != nil {
-		return nil, err
-	}
-	return m, m.ApplyEnv(a.lookup)
+	return manifest.Load(path)
 }
 
 func parseBinds(texts []string) (specs []manifest.Bind, err error) {

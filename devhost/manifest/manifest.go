@@ -193,3 +193,14 @@ func (m *Manifest) Sources() (include, exclude []string) {
 func literal(path string) string {
 	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `{`, `\{`).Replace(path)
 }
+
+// Defaults is what holds where there is no manifest: the port and the limits.
+func Defaults() *Manifest {
+	return &Manifest{
+		Dev: Dev{Port: DefaultPort},
+		Limits: Limits{
+			Memory: DefaultMemory, CallTimeout: DefaultCallTimeout, Queue: DefaultQueue,
+			RequestBody: DefaultRequestBody, ResponseBody: DefaultResponseBody,
+		},
+	}
+}

@@ -57,17 +57,24 @@ func (w *Workbench) reload(ctx context.Context, c cause) (rewatch bool) {
 	return a.rewatch
 }
 
+// slowBuild is when a user wants to know that a build has not stopped.
+const slowBuild = 3 * time.Second
+
 func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 	a.stage = "manifest"
 	if err := w.manifest(ctx, a); err != nil {
 		return err
 	}
+	waiting := time.AfterFunc(slowBuild, func() {
+		w.opts.Events(Event{Kind: KindNotice, Build: a.number, Message: "still building: a toolchain's first build for WebAssembly compiles its standard library too"})
+	})
 	made, err := w.opts.Project.Make(ctx, w.builder, &project.MakeOptions{
 		Account: w.keys.Account,
 		Module:  w.keys.Module,
 		Dev:     true,
 		Phase:   a.phase,
 	})
+	waiting.Stop()
 	if err != nil {
 		return err
 	}
