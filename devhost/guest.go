@@ -267,6 +267,9 @@ func (g guestHost) HostCall(ctx context.Context, call wapc.HostCall) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
+	if id == capability.Core { // no claim grants it, so none is to be asked for
+		return nil, &capability.Error{Code: capability.CodeUnsupported, Message: fmt.Sprintf("the host has no operation %q for guests to call", operation)}
+	}
 	if !g.granted[id] {
 		return nil, g.deny(id, operation)
 	}
