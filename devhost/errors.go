@@ -63,6 +63,9 @@ func explainGuest(err *wapc.GuestError) *capability.Error {
 	if err.HostErr == nil {
 		return e
 	}
+	if errors.As(err.HostErr, new(*wapc.SizeError)) {
+		return e // what the guest sent or asked for is too large
+	}
 	switch cause := capability.AsError(err.HostErr); cause.Code {
 	case capability.CodeDenied:
 		e.Code = capability.CodeDenied

@@ -276,6 +276,14 @@ func TestKindsOfFailureStayApart(t *testing.T) {
 	}
 }
 
+func TestAHostCallTooLargeIsTheGuestsOwnFault(t *testing.T) {
+	size := &wapc.SizeError{What: "host call payload", Size: 9, Limit: 5}
+	e := explain(&wapc.GuestError{Message: "call: " + size.Error(), HostErr: size})
+	if e.Code != capability.CodeGuest {
+		t.Errorf("got %v", e)
+	}
+}
+
 func TestPrepareRefuses(t *testing.T) {
 	s := newSigner(t)
 	h := newHost(t, nil)

@@ -36,8 +36,18 @@ func (p *Project) Keys() (*Keys, error) {
 
 func throwaway(path string, kind wascap.Kind) (*wascap.KeyPair, error) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return ReadKey(path, kind)
+		key, err := ReadKey(path, kind)
+		if err != nil {
+			return nil, fmt.Errorf("%w; remove it to get a new one", err)
+		}
+		return key, nil
 	}
+	return NewKey(path, kind)
+}
+
+// NewKey makes a key and writes its seed to a file that its owner alone may
+// read.
+func NewKey(path string, kind wascap.Kind) (*wascap.KeyPair, error) {
 	key, err := wascap.Generate(kind)
 	if err != nil {
 		return nil, err

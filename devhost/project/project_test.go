@@ -132,6 +132,10 @@ func TestKeysAreMadeOnceAndKeptPrivate(t *testing.T) {
 			t.Errorf("%s has mode %v, %v; want %v", path, info.Mode(), err, want)
 		}
 	}
+	write(t, filepath.Join(state, "keys", "account.nk"), "damaged")
+	if _, err := p.Keys(); err == nil || !strings.Contains(err.Error(), "account.nk") || !strings.Contains(err.Error(), "remove it") {
+		t.Errorf("a damaged key: %v", err)
+	}
 	if ignore, err := os.ReadFile(filepath.Join(state, ".gitignore")); string(ignore) != "*\n" {
 		t.Errorf("git sees the state: %q, %v", ignore, err)
 	}

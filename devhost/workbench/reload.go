@@ -78,7 +78,8 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 	if err != nil {
 		return err
 	}
-	if bytes.Equal(made.Sealed, w.serving.sealed) && !w.anew && !a.forced {
+	fresh := time.Since(w.serving.signed) < project.DevLifetime/2
+	if bytes.Equal(made.Sealed, w.serving.sealed) && fresh && !w.anew && !a.forced {
 		w.host.ClearFailure()
 		w.opts.Events(Event{Kind: KindUnchanged, Build: a.number, Serving: w.serving.label, Took: time.Since(a.at)})
 		return nil
@@ -98,7 +99,7 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 		return errors.Join(err, g.Close(ctx))
 	}
 	swapped()
-	w.serving, w.anew = module{sealed: made.Sealed, label: label}, false
+	w.serving, w.anew = module{sealed: made.Sealed, signed: time.Now(), label: label}, false
 	w.opts.Events(Event{Kind: KindServing, Build: a.number, Module: made.Short(), Detail: made.Output, Phases: a.phases, Took: time.Since(a.at)})
 	w.settle(ctx, made)
 	return nil

@@ -81,6 +81,7 @@ type Workbench struct {
 // module is a sealed module that was built, and its label.
 type module struct {
 	sealed []byte
+	signed time.Time // its claims do not last for ever
 	label  string
 }
 
