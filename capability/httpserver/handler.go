@@ -16,6 +16,7 @@ type guestHandler struct {
 	options     *Options
 	exchanges   *sync.Pool
 	bodies      *atomic.Pointer[bodyLimits]
+	held        *atomic.Int64
 	dispatcher  capability.Dispatcher
 	logger      *slog.Logger
 	development bool
@@ -53,11 +54,12 @@ func (h *guestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, access *Access) (*answer, *fault) {
 	x := h.exchanges.Get().(*exchange)
 	defer func() {
+		h.held.Add(-int64(x.size))
 		x.trim()
 		h.exchanges.Put(x)
 	}()
 	limits := h.bodies.Load()
-	payload, f := x.encode(w, r, limits.request, h.options.ReadTimeout)
+	payload, f := x.encode(w, r, limits.request, h)
 	access.BytesIn = int64(x.size)
 	if f != nil {
 		return nil, f

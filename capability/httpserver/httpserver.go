@@ -94,6 +94,11 @@ type Options struct {
 	// SetMaxBody says otherwise. Default: 32 MiB.
 	MaxBody int64
 
+	// MaxBodies bounds the request bodies of all requests in hand together, in
+	// bytes: those that wait for the guest are held in memory. What goes beyond
+	// is answered 503. Default: 1 GiB.
+	MaxBodies int64
+
 	// MaxHeader bounds the headers of a request and of a response, in bytes.
 	// Default: http.DefaultMaxHeaderBytes, 1 MiB.
 	MaxHeader int
@@ -153,6 +158,7 @@ type Provider struct {
 	options   Options
 	exchanges sync.Pool // of *exchange
 	bodies    atomic.Pointer[bodyLimits]
+	held      atomic.Int64 // bytes of the request bodies in hand
 
 	mu      sync.Mutex
 	servers map[capability.BindingID]*server // nil: being bound
@@ -190,6 +196,7 @@ func (o *Options) setDefaults() {
 		o.Listen = new(net.ListenConfig).Listen
 	}
 	o.MaxBody = cmp.Or(o.MaxBody, 32<<20)
+	o.MaxBodies = cmp.Or(o.MaxBodies, 1<<30)
 	o.MaxHeader = cmp.Or(o.MaxHeader, http.DefaultMaxHeaderBytes)
 	o.ReadHeaderTimeout = cmp.Or(o.ReadHeaderTimeout, 10*time.Second)
 	o.ReadTimeout = cmp.Or(o.ReadTimeout, time.Minute)

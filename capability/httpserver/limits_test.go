@@ -39,6 +39,41 @@ func TestBodyTooLarge(t *testing.T) {
 	}
 }
 
+func TestBodiesInHandAreBounded(t *testing.T) {
+	t.Parallel()
+	arrived, leave := make(chan struct{}, 2), make(chan struct{})
+	s := open(t, guest(func(r *httppb.Request) *httppb.Response {
+		arrived <- struct{}{}
+		<-leave
+		return &httppb.Response{}
+	}), Options{MaxBody: 10, MaxBodies: 15}, false)
+	post := func() int {
+		res, err := s.client.Post("http://"+s.addr+"/", "a/b", strings.NewReader("1234567890"))
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	first := make(chan int)
+	go func() { first <- post() }()
+	<-arrived
+	if got := post(); got != 503 {
+		t.Errorf("beyond the bound the status is %d", got)
+	}
+	close(leave)
+	if got := <-first; got != 200 {
+		t.Errorf("the request in hand got %d", got)
+	}
+	if got := post(); got != 200 {
+		t.Errorf("after it the status is %d", got)
+	}
+	if held := s.held.Load(); held != 0 {
+		t.Errorf("%d bytes are held by nobody", held)
+	}
+}
+
 func TestLimitsOfBodiesChangeWhileServing(t *testing.T) {
 	t.Parallel()
 	s := open(t, guest(func(r *httppb.Request) *httppb.Response { return &httppb.Response{Body: r.Body} }), Options{MaxBody: 10}, false)

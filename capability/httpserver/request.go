@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -58,17 +59,17 @@ type exchange struct {
 // The body is the payload's last field: where its length is known it is read
 // right into its place. The format lets a message be the concatenation of two,
 // here one with all but the body and one with the body alone.
-func (x *exchange) encode(w http.ResponseWriter, r *http.Request, maxBody int64, timeout time.Duration) ([]byte, *fault) {
+func (x *exchange) encode(w http.ResponseWriter, r *http.Request, maxBody int64, h *guestHandler) ([]byte, *fault) {
 	x.size = 0
 	path, f := targetPath(r)
 	if f != nil {
 		return nil, f
 	}
-	body := bodyReader{r: http.MaxBytesReader(w, r.Body, maxBody), size: &x.size}
+	body := bodyReader{r: http.MaxBytesReader(w, r.Body, maxBody), size: &x.size, held: h.held, maxHeld: h.options.MaxBodies}
 	if r.Body != http.NoBody {
 		// net/http lifts it at the end of the body. It fails where Wrap has
 		// hidden the connection, as documented.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.options.ReadTimeout))
 	}
 	length := r.ContentLength
 	switch {
@@ -125,10 +126,13 @@ func targetPath(r *http.Request) (string, *fault) {
 	return "", refuse(http.StatusBadRequest, capability.CodeInvalid, "the request target is no path")
 }
 
-// bodyReader reads a request's body and counts its bytes.
+// bodyReader reads a request's body and counts its bytes: those of the request,
+// and those of all requests in hand.
 type bodyReader struct {
-	r    io.Reader
-	size *int
+	r       io.Reader
+	size    *int
+	held    *atomic.Int64
+	maxHeld int64
 }
 
 // appendTo reads to the end. Memory is taken for what has arrived and a few
@@ -142,6 +146,9 @@ func (b bodyReader) appendTo(dst []byte, announced int64) ([]byte, *fault) {
 		n, err := b.r.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
 		*b.size += n
+		if b.held.Add(int64(n)) > b.maxHeld {
+			return dst, refuse(http.StatusServiceUnavailable, capability.CodeOverloaded, "too many large requests are in hand; try again later")
+		}
 		if err == io.EOF {
 			return dst, nil
 		}

@@ -57,6 +57,7 @@ func newServer(p *Provider, b capability.Binding, d capability.Dispatcher, liste
 		options:     o,
 		exchanges:   &p.exchanges,
 		bodies:      &p.bodies,
+		held:        &p.held,
 		dispatcher:  d,
 		logger:      s.logger,
 		development: b.Development,
