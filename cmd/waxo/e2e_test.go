@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -328,6 +329,39 @@ func TestOriginalSDKCountsHere(t *testing.T) {
 	p.expect("POST", "/", `{"counter":1}`)
 	p.expect("POST", "/", `{"counter":2}`)
 	p.expect("GET", "/", `{"count":2}`)
+}
+
+func TestOutputThatIsKeptInTheProjectMakesNoLoop(t *testing.T) {
+	dir := t.TempDir()
+	p := waxo(t, dir, "dev", "--port", "0", "--log-format", "json", "hello")
+	log := filepath.Join(dir, "hello", "dev.log")
+	grow := func() {
+		t.Helper()
+		f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err == nil {
+			_, err = f.WriteString("one more line\n")
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.wait(workbench.KindBuilding)
+	grow()
+	if e := p.wait(workbench.KindServing); e.Build != 1 {
+		t.Errorf("build %d is the first that serves: it was cancelled", e.Build)
+	}
+	if e := p.wait(workbench.KindBuilding); !slices.Equal(e.Paths, []string{"dev.log"}) {
+		t.Errorf("got %+v", e)
+	}
+	p.wait(workbench.KindUnchanged)
+	grow()
+	edit(t, filepath.Join(dir, "hello", "main.go"), `{"count":`, `{"total":`)
+	if e := p.wait(workbench.KindBuilding); !slices.Contains(e.Paths, "main.go") {
+		t.Errorf("the log that is known not to matter began a build: %+v", e)
+	}
+	p.wait(workbench.KindServing)
+	p.stop(os.Interrupt)
 }
 
 func TestTheSecondInterruptStopsAtOnce(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -177,13 +178,14 @@ func (w *Workbench) watch(ctx context.Context) (again bool, err error) {
 		return false, fmt.Errorf("watching %s: %w", w.opts.Project.Dir(), err)
 	}
 	defer watcher.Close()
-	return w.loop(ctx, watcher.Changes()), nil
+	return w.loop(ctx, watcher.Changes(), newBystanders(w.opts.Project.Manifest())), nil
 }
 
 // loop starts builds as changes come in, one at a time.
-func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change) (again bool) {
+func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside *bystanders) (again bool) {
 	run := w.start(ctx, cause{at: time.Now()})
 	defer func() { run.stop() }()
+	var queued cause // changes that wait for the build under way
 	for {
 		next := cause{at: time.Now()}
 		select {
@@ -194,6 +196,10 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change) (agai
 				return ctx.Err() == nil
 			}
 			next = cause{at: change.At, paths: change.Paths}
+			if aside.all(next.paths) && run.done != nil {
+				queued = queued.and(next)
+				continue
+			}
 		case <-w.rebuild:
 			next.forced = true
 		case <-run.done:
@@ -201,12 +207,22 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change) (agai
 				return true
 			}
 			run.done = nil
+			aside.learn(run.unchanged)
+			if len(queued.paths) == 0 {
+				continue
+			}
+			next = queued
+			queued = cause{}
+		}
+		if aside.idles(next.paths) {
 			continue
 		}
 		run.stop()
 		if run.rewatch {
 			return true
 		}
+		next, queued = queued.and(next), cause{}
+		aside.forget(next.paths)
 		run = w.start(ctx, next)
 	}
 }
@@ -218,12 +234,22 @@ type cause struct {
 	forced bool
 }
 
+// and is a cause with a later one added.
+func (c cause) and(later cause) cause {
+	if len(c.paths) == 0 {
+		return later
+	}
+	return cause{at: c.at, paths: append(slices.Clone(c.paths), later.paths...), forced: c.forced || later.forced}
+}
+
 // run is a build under way.
 type run struct {
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	done    <-chan struct{} // ended, or nil once that was seen
 	rewatch bool            // read after ended
+
+	unchanged []string // the changes that changed nothing, if so; read after ended
 }
 
 func (r *run) stop() {
@@ -239,7 +265,7 @@ func (w *Workbench) start(ctx context.Context, c cause) *run {
 	go func() {
 		defer close(r.ended)
 		defer w.building.Store(false)
-		r.rewatch = w.reload(ctx, c)
+		r.rewatch, r.unchanged = w.reload(ctx, c)
 	}()
 	return r
 }
