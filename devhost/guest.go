@@ -189,6 +189,7 @@ func (g *Guest) Close(ctx context.Context) error {
 		// The instances are gone; what is left to free does not wait.
 		errs = append(errs, g.module.Close(context.WithoutCancel(ctx)))
 	}
+	g.host.live.Delete(g)
 	return errors.Join(errs...)
 }
 

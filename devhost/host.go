@@ -106,6 +106,7 @@ type Host struct {
 	owner  Identity   // whose bindings these are
 	closed bool
 	drains sync.WaitGroup
+	live   sync.Map // the *Guests that were activated and have not ended
 }
 
 // New makes a host without a guest.
@@ -144,6 +145,7 @@ func (h *Host) Activate(g *Guest) error {
 	if h.owner.Key != "" && h.owner.Key != g.claims.Subject {
 		return fmt.Errorf("the module is %s, but this host is bound for %s", g.claims.Subject, h.owner.Key)
 	}
+	h.live.Store(g, nil)
 	old := h.current.Swap(g)
 	h.failed.Store(nil)
 	h.settle.Do(func() { close(h.settled) })
@@ -161,6 +163,16 @@ func (h *Host) Activate(g *Guest) error {
 
 // Current is the guest that new calls go to, nil before the first.
 func (h *Host) Current() *Guest { return h.current.Load() }
+
+// InHand is the number of calls under way, those of earlier builds and those
+// that Close waits for included.
+func (h *Host) InHand() int {
+	busy := 0
+	for g := range h.live.Range {
+		busy += g.(*Guest).Stats().Busy
+	}
+	return busy
+}
 
 // Failure says what became of a build that does not serve.
 type Failure struct {
@@ -277,7 +289,9 @@ func (h *Host) Close(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		err = errors.Join(err, errors.New("builds before the last are still ending"))
+		if n := h.InHand(); n > 0 {
+			err = errors.Join(err, fmt.Errorf("%d call(s) of earlier builds had not finished in time", n))
+		}
 	}
 	return err
 }

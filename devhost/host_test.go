@@ -446,6 +446,33 @@ func TestAChangedBindingThatFailsIsRestored(t *testing.T) {
 	}
 }
 
+func TestCallsOfEarlierBuildsAreCountedToTheEnd(t *testing.T) {
+	s, h := newSigner(t), newHost(t, nil)
+	serve(t, h, s.sign(guestModule, nil), "1")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error)
+	go func() {
+		_, err := h.Call(ctx, capability.Core, "Test", []byte("l"))
+		ended <- err
+	}()
+	for h.InHand() == 0 {
+		runtime.Gosched()
+	}
+	serve(t, h, s.sign(version("VERSION2"), nil), "2")
+	now, stop := context.WithCancel(t.Context())
+	stop()
+	err := h.Close(now)
+	if err == nil || !strings.Contains(err.Error(), "1 call(s) of earlier builds") || h.InHand() != 1 {
+		t.Errorf("with %d calls in hand: %v", h.InHand(), err)
+	}
+	cancel()
+	<-ended
+	if err := h.Close(t.Context()); err != nil || h.InHand() != 0 {
+		t.Errorf("with %d calls in hand: %v", h.InHand(), err)
+	}
+}
+
 func TestCloseEndsWhatBringsCallsInFirst(t *testing.T) {
 	var order []string
 	s := newSigner(t)

@@ -48,15 +48,17 @@ func (a *app) main(args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	a.cleanup()
+	interrupted := a.interrupted.Load()
+	if err != nil && !(interrupted && errors.Is(err, context.Canceled)) {
+		fmt.Fprintf(a.err, "waxo: %v\n", err)
+	}
 	var usage usageError
 	switch {
-	case a.interrupted.Load() && (err == nil || errors.Is(err, context.Canceled)):
+	case interrupted: // also where something had to be cut off
 		return exitInterrupted
 	case err == nil:
 		return exitOK
-	}
-	fmt.Fprintf(a.err, "waxo: %v\n", err)
-	if errors.As(err, &usage) {
+	case errors.As(err, &usage):
 		return exitUsage
 	}
 	return exitFailure

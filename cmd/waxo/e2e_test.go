@@ -366,17 +366,13 @@ func TestOutputThatIsKeptInTheProjectMakesNoLoop(t *testing.T) {
 
 func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
 	dir := t.TempDir()
+	main := filepath.Join(dir, "hello", "main.go")
 	p := dev(t, dir, "hello")
-	edit(t, filepath.Join(dir, "hello", "main.go"), "return answer(count), nil", "for count != \"\" {\n\t}\n\treturn answer(count), nil")
+	edit(t, main, "return answer(count), nil", "for count != \"\" {\n\t}\n\treturn answer(count), nil")
 	p.wait(workbench.KindServing)
-	sent := make(chan struct{})
-	request, err := http.NewRequest("GET", p.url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }}
-	go http.DefaultClient.Do(request.WithContext(httptrace.WithClientTrace(t.Context(), trace))) // it is never answered
-	<-sent
+	p.hang()
+	edit(t, main, `{"count":`, `{"total":`) // the call stays with the build that it began on
+	p.wait(workbench.KindServing)
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -387,4 +383,27 @@ func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
 	if said := p.all.String(); !strings.Contains(said, "left unfinished: 1 call") {
 		t.Errorf("what was left is not named: %s", said)
 	}
+
+	// One interrupt, and a request that does not end in time.
+	p = serve(t, t.TempDir(), filepath.Join(dir, "hello", ".waxo", "build", "hello.wasm"), "--allow-dev", "--drain", "1ms")
+	p.hang()
+	if status := p.stop(os.Interrupt); status != exitInterrupted {
+		t.Errorf("the status is %d", status)
+	}
+	if said := p.all.String(); !strings.Contains(said, "cut off") || strings.Contains(said, "earlier builds") {
+		t.Errorf("it said %s", said)
+	}
+}
+
+// hang sends a request that is never answered.
+func (p *process) hang() {
+	p.t.Helper()
+	sent := make(chan struct{})
+	request, err := http.NewRequest("GET", p.url, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }}
+	go http.DefaultClient.Do(request.WithContext(httptrace.WithClientTrace(p.t.Context(), trace)))
+	<-sent
 }

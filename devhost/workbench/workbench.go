@@ -128,15 +128,11 @@ func (w *Workbench) Rebuild() {
 // Pending says what is still in hand, for the user who does not want to wait
 // for it; empty if nothing is.
 func (w *Workbench) Pending() string {
-	busy := 0
-	if g := w.host.Current(); g != nil {
-		busy = g.Stats().Busy
-	}
 	var left []string
 	if w.building.Load() {
 		left = append(left, "a build")
 	}
-	if busy > 0 {
+	if busy := w.host.InHand(); busy > 0 {
 		left = append(left, fmt.Sprintf("%d call(s)", busy))
 	}
 	return strings.Join(left, " and ")
@@ -146,7 +142,9 @@ func (w *Workbench) Pending() string {
 // is nil then; an error before that says why it could not begin.
 func (w *Workbench) Run(ctx context.Context) (err error) {
 	defer func() {
-		w.opts.Events(Event{Kind: KindStopping})
+		if ctx.Err() != nil { // else it never began
+			w.opts.Events(Event{Kind: KindStopping})
+		}
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.opts.StopTimeout)
 		defer cancel()
 		err = errors.Join(err, w.host.Close(stop))
