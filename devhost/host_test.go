@@ -178,6 +178,9 @@ func TestHostCallsReachTheBoundProvider(t *testing.T) {
 			t.Fatalf("%s: %q, %v", operation, answer, err)
 		}
 	}
+	if _, err := h.lookup(capability.KeyValue, "other"); err == nil || !strings.Contains(err.Error(), `add a [[bind]] with name = "other" to waxo.toml`) {
+		t.Errorf("a binding that is missing: %v", err)
+	}
 	for _, c := range p.calls {
 		if c.Operation != "Get" || c.Name != capability.DefaultBinding || c.Guest != s.identity().Key {
 			t.Errorf("the provider got %+v", c)
