@@ -239,7 +239,7 @@ func notBound(all map[bindingKey]*bound, id, name string) error {
 	if len(names) == 0 {
 		e.Message = fmt.Sprintf("no provider of %s is bound", id)
 	} else {
-		e.Message = fmt.Sprintf("no binding %q of %s; there is %s", name, id, strings.Join(names, ", "))
+		e.Message = fmt.Sprintf("no binding %q of %s; there is %s: use that, or add a [[bind]] with name = %q to waxo.toml", name, id, strings.Join(names, ", "), name)
 	}
 	return e
 }

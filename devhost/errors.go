@@ -69,6 +69,8 @@ func explainGuest(err *wapc.GuestError) *capability.Error {
 	switch cause := capability.AsError(err.HostErr); cause.Code {
 	case capability.CodeDenied:
 		e.Code = capability.CodeDenied
+		// The guest passed the error on with its code, which is not to be said twice.
+		e.Message = strings.TrimPrefix(e.Message, string(capability.CodeDenied)+": ")
 	case capability.CodeUnavailable, capability.CodeOverloaded, capability.CodeDeadline, capability.CodeCanceled, capability.CodeInternal:
 		e.Code = capability.CodeProvider
 		e.Detail = cause.Detail

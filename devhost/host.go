@@ -108,7 +108,7 @@ type Host struct {
 	owner    Identity   // whose bindings these are
 	closed   bool
 	drains   sync.WaitGroup
-	replaced sync.Map // of *Guest: those that drains waits for
+	replaced sync.Map // of *Guest: those that do not serve any more and have not ended
 }
 
 // New makes a host without a guest.
@@ -175,6 +175,19 @@ func (h *Host) end(old *Guest) {
 
 // Current is the guest that new calls go to, nil before the first.
 func (h *Host) Current() *Guest { return h.current.Load() }
+
+// InHand is the number of calls under way, those of earlier builds and those
+// that Close waits for included.
+func (h *Host) InHand() int {
+	busy := 0
+	if g := h.current.Load(); g != nil {
+		busy = g.Stats().Busy
+	}
+	for g := range h.replaced.Range {
+		busy += g.(*Guest).Stats().Busy
+	}
+	return busy
+}
 
 // Failure says what became of a build that does not serve.
 type Failure struct {
@@ -287,14 +300,18 @@ func (h *Host) Close(ctx context.Context) error {
 	h.settle.Do(func() { close(h.settled) })
 	err := h.unbindAll(ctx)
 	if g := h.current.Swap(nil); g != nil {
+		h.replaced.Store(g, true) // by nobody
 		err = errors.Join(err, g.Close(ctx))
+		h.replaced.Delete(g)
 	}
 	done := make(chan struct{})
 	go func() { h.drains.Wait(); close(done) }()
 	select {
 	case <-done:
 	case <-ctx.Done():
-		err = errors.Join(err, errors.New("builds before the last are still ending"))
+		if n := h.InHand(); n > 0 {
+			err = errors.Join(err, fmt.Errorf("%d call(s) of earlier builds had not finished in time", n))
+		}
 	}
 	return err
 }

@@ -179,6 +179,9 @@ func TestHostCallsReachTheBoundProvider(t *testing.T) {
 			t.Fatalf("%s: %q, %v", operation, answer, err)
 		}
 	}
+	if _, err := h.lookup(t.Context(), capability.KeyValue, "other"); err == nil || !strings.Contains(err.Error(), `add a [[bind]] with name = "other" to waxo.toml`) {
+		t.Errorf("a binding that is missing: %v", err)
+	}
 	for _, c := range p.calls {
 		if c.Operation != "Get" || c.Name != capability.DefaultBinding || c.Guest != s.identity().Key {
 			t.Errorf("the provider got %+v", c)
@@ -454,6 +457,33 @@ func TestAChangedBindingThatFailsIsRestored(t *testing.T) {
 	}
 	if err := h.Prune(t.Context(), nil); err != nil || len(p.bound) != 0 {
 		t.Errorf("after Prune %v are bound, %v", p.bound, err)
+	}
+}
+
+func TestCallsOfEarlierBuildsAreCountedToTheEnd(t *testing.T) {
+	s, h := newSigner(t), newHost(t, nil)
+	serve(t, h, s.sign(guestModule, nil), "1")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error)
+	go func() {
+		_, err := h.Call(ctx, capability.Core, "Test", []byte("l"))
+		ended <- err
+	}()
+	for h.InHand() == 0 {
+		runtime.Gosched()
+	}
+	serve(t, h, s.sign(version("VERSION2"), nil), "2")
+	now, stop := context.WithCancel(t.Context())
+	stop()
+	err := h.Close(now)
+	if err == nil || !strings.Contains(err.Error(), "1 call(s) of earlier builds") || h.InHand() != 1 {
+		t.Errorf("with %d calls in hand: %v", h.InHand(), err)
+	}
+	cancel()
+	<-ended
+	if err := h.Close(t.Context()); err != nil || h.InHand() != 0 {
+		t.Errorf("with %d calls in hand: %v", h.InHand(), err)
 	}
 }
 

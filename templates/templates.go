@@ -58,6 +58,7 @@ const placeholder = "project-name"
 
 const gitignore = `.waxo/
 *.wasm
+*.nk
 `
 
 // Write writes the template of that name into dir, and returns the paths of the

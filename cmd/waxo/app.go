@@ -158,11 +158,13 @@ The shortest way in, from an empty folder to a guest that serves and reloads:
 
   waxo dev hello`,
 		Example:       "  waxo dev hello",
+		Version:       version().String(), // for --version
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

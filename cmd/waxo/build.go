@@ -45,7 +45,8 @@ waxo.toml names.
 
 Without keys it is signed with the project's throwaway keys, for a day: waxo run
 takes that with --allow-dev alone. Real keys are files that hold a seed: an
-account's (it starts with SA) and the module's (SM).`,
+account's (it starts with SA) and the module's (SM), as
+waxo keys new makes them.`,
 		Example: "  waxo build\n  waxo build --account-key account.nk --module-key module.nk -o hello.wasm\n  waxo build --unsigned --format json",
 		Args:    args(cobra.NoArgs),
 	}

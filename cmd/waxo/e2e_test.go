@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -330,19 +331,48 @@ func TestOriginalSDKCountsHere(t *testing.T) {
 	p.expect("GET", "/", `{"count":2}`)
 }
 
+func TestOutputThatIsKeptInTheProjectMakesNoLoop(t *testing.T) {
+	dir := t.TempDir()
+	p := waxo(t, dir, "dev", "--port", "0", "--log-format", "json", "hello")
+	log := filepath.Join(dir, "hello", "dev.log")
+	grow := func() {
+		t.Helper()
+		f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err == nil {
+			_, err = f.WriteString("one more line\n")
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.wait(workbench.KindBuilding)
+	grow()
+	if e := p.wait(workbench.KindServing); e.Build != 1 {
+		t.Errorf("build %d is the first that serves: it was cancelled", e.Build)
+	}
+	if e := p.wait(workbench.KindBuilding); !slices.Equal(e.Paths, []string{"dev.log"}) {
+		t.Errorf("got %+v", e)
+	}
+	p.wait(workbench.KindUnchanged)
+	grow()
+	edit(t, filepath.Join(dir, "hello", "main.go"), `{"count":`, `{"total":`)
+	if e := p.wait(workbench.KindBuilding); !slices.Contains(e.Paths, "main.go") {
+		t.Errorf("the log that is known not to matter began a build: %+v", e)
+	}
+	p.wait(workbench.KindServing)
+	p.stop(os.Interrupt)
+}
+
 func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
 	dir := t.TempDir()
+	main := filepath.Join(dir, "hello", "main.go")
 	p := dev(t, dir, "hello")
-	edit(t, filepath.Join(dir, "hello", "main.go"), "return answer(count), nil", "for count != \"\" {\n\t}\n\treturn answer(count), nil")
+	edit(t, main, "return answer(count), nil", "for count != \"\" {\n\t}\n\treturn answer(count), nil")
 	p.wait(workbench.KindServing)
-	sent := make(chan struct{})
-	request, err := http.NewRequest("GET", p.url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }}
-	go http.DefaultClient.Do(request.WithContext(httptrace.WithClientTrace(t.Context(), trace))) // it is never answered
-	<-sent
+	p.hang()
+	edit(t, main, `{"count":`, `{"total":`) // the call stays with the build that it began on
+	p.wait(workbench.KindServing)
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -353,4 +383,27 @@ func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
 	if said := p.all.String(); !strings.Contains(said, "left unfinished: 1 call") {
 		t.Errorf("what was left is not named: %s", said)
 	}
+
+	// One interrupt, and a request that does not end in time.
+	p = serve(t, t.TempDir(), filepath.Join(dir, "hello", ".waxo", "build", "hello.wasm"), "--allow-dev", "--drain", "1ms")
+	p.hang()
+	if status := p.stop(os.Interrupt); status != exitInterrupted {
+		t.Errorf("the status is %d", status)
+	}
+	if said := p.all.String(); !strings.Contains(said, "cut off") || strings.Contains(said, "earlier builds") {
+		t.Errorf("it said %s", said)
+	}
+}
+
+// hang sends a request that is never answered.
+func (p *process) hang() {
+	p.t.Helper()
+	sent := make(chan struct{})
+	request, err := http.NewRequest("GET", p.url, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }}
+	go http.DefaultClient.Do(request.WithContext(httptrace.WithClientTrace(p.t.Context(), trace)))
+	<-sent
 }

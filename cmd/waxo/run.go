@@ -113,8 +113,8 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 }
 
 func inHand(h *devhost.Host) string {
-	if g := h.Current(); g != nil && g.Stats().Busy > 0 {
-		return fmt.Sprintf("%d call(s)", g.Stats().Busy)
+	if busy := h.InHand(); busy > 0 {
+		return fmt.Sprintf("%d call(s)", busy)
 	}
 	return ""
 }

@@ -33,10 +33,14 @@ func (a *app) versionCommand() *cobra.Command {
 		if *format == "json" {
 			return writeJSON(a.out, v)
 		}
-		_, err := fmt.Fprintf(a.out, "waxo %s (%s, wazero %s, %s)\n", v.Version, v.Go, v.Engine, v.System)
+		_, err := fmt.Fprintln(a.out, "waxo", v)
 		return err
 	}
 	return cmd
+}
+
+func (v versionResult) String() string {
+	return fmt.Sprintf("%s (%s, wazero %s, %s)", v.Version, v.Go, v.Engine, v.System)
 }
 
 func version() versionResult {

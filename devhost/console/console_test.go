@@ -36,6 +36,9 @@ func TestOneLineAnEvent(t *testing.T) {
 			Kind: workbench.KindFailed, Build: 3, Stage: "build", Message: "exit status 1", Serving: "2-3f2a9c10",
 			Detail: "./main.go:3:1: syntax error\n  hint\n",
 		},
+		"12:00:00 build 5 failed at manifest; 2-ab goes on serving\n    waxo.toml:1:1: one\n    waxo.toml:2:1: two\n": {
+			Kind: workbench.KindFailed, Build: 5, Stage: "manifest", Message: "waxo.toml:1:1: one\nwaxo.toml:2:1: two", Serving: "2-ab",
+		},
 		"12:00:00 build 1 failed at build: no; nothing serves yet\n":       {Kind: workbench.KindFailed, Build: 1, Stage: "build", Message: "no"},
 		"12:00:00 capabilities: +wascap:logging -wascap:keyvalue\n":        {Kind: workbench.KindCapabilities, Added: []string{"wascap:logging"}, Removed: []string{"wascap:keyvalue"}},
 		"12:00:00 404 GET /x\\x1b[2J 1.5 ms\n":                             {Kind: workbench.KindRequest, Status: 404, Message: "GET /x\x1b[2J", Took: 1500 * time.Microsecond},
@@ -59,7 +62,7 @@ func TestNothingThatIsShownSteersTheTerminal(t *testing.T) {
 		}
 	}
 	_, got := show(Options{}, workbench.Event{Kind: workbench.KindFailed, Build: 1, Stage: "manifest", Message: "a: one\nb: two"})
-	if want := "12:00:00 build 1 failed at manifest: a: one\n    b: two; nothing serves yet\n"; got != want {
+	if want := "12:00:00 build 1 failed at manifest; nothing serves yet\n    a: one\n    b: two\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

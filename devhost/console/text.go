@@ -30,6 +30,9 @@ const indent = "    "
 
 // text is the event as a line, and its detail as indented lines below.
 func (c *Console) text(e workbench.Event) string {
+	if e.Kind == workbench.KindFailed && strings.Contains(e.Message, "\n") { // several mistakes
+		e.Message, e.Detail = "", e.Message+"\n"+e.Detail
+	}
 	var b strings.Builder
 	b.WriteString(c.paint(dim, e.Time.Format("15:04:05")) + " " + c.headline(e) + "\n")
 	for line := range strings.Lines(e.Detail) {
@@ -48,7 +51,11 @@ func (c *Console) headline(e workbench.Event) string {
 		return fmt.Sprintf("%s after %s  %s", c.paint(green, fmt.Sprintf("build %d serves (%s)", e.Build, e.Module)),
 			short(e.Took), c.paint(dim, phases(e.Phases)))
 	case workbench.KindFailed:
-		return c.paint(red, fmt.Sprintf("build %d failed at %s: %s", e.Build, e.Stage, lines(e.Message))) + c.paint(dim, instead(e.Serving))
+		what := fmt.Sprintf("build %d failed at %s", e.Build, e.Stage)
+		if e.Message != "" {
+			what += ": " + Printable(e.Message)
+		}
+		return c.paint(red, what) + c.paint(dim, instead(e.Serving))
 	case workbench.KindUnchanged:
 		return fmt.Sprintf("build %d gave the same module: %s goes on serving", e.Build, e.Serving)
 	case workbench.KindCapabilities:

@@ -21,6 +21,8 @@ type attempt struct {
 	phases  []Phase
 	stage   string // the phase under way
 	rewatch bool   // the manifest names other sources than before
+
+	unchanged bool // it gave the module that serves already
 }
 
 // phase begins a phase; what it returns ends it.
@@ -30,9 +32,9 @@ func (a *attempt) phase(name string) (end func()) {
 	return func() { a.phases = append(a.phases, Phase{Name: name, Took: time.Since(begun)}) }
 }
 
-// reload takes a change through all phases, and says whether the sources to
-// watch are others now.
-func (w *Workbench) reload(ctx context.Context, c cause) (rewatch bool) {
+// reload takes a change through all phases. It says whether the sources to watch
+// are others now, and which changes the build has shown to change nothing.
+func (w *Workbench) reload(ctx context.Context, c cause) (rewatch bool, unchanged []string) {
 	w.number++
 	for _, p := range c.paths {
 		if !slices.Contains(w.pending, p) {
@@ -49,12 +51,14 @@ func (w *Workbench) reload(ctx context.Context, c cause) (rewatch bool) {
 	switch {
 	case ctx.Err() != nil:
 		// A newer change, or the end: its own events tell the rest.
-		return a.rewatch
+		return a.rewatch, nil
 	case err != nil:
 		w.fail(a, err)
+	case a.unchanged:
+		unchanged = w.pending
 	}
 	w.pending = nil
-	return a.rewatch
+	return a.rewatch, unchanged
 }
 
 // slowBuild is when a user wants to know that a build has not stopped.
@@ -80,6 +84,7 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 	}
 	fresh := time.Since(w.serving.signed) < project.DevLifetime/2
 	if bytes.Equal(made.Sealed, w.serving.sealed) && fresh && !w.anew && !a.forced {
+		a.unchanged = true
 		w.host.ClearFailure()
 		w.opts.Events(Event{Kind: KindUnchanged, Build: a.number, Serving: w.serving.label, Took: time.Since(a.at)})
 		return nil

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -128,15 +129,11 @@ func (w *Workbench) Rebuild() {
 // Pending says what is still in hand, for the user who does not want to wait
 // for it; empty if nothing is.
 func (w *Workbench) Pending() string {
-	busy := 0
-	if g := w.host.Current(); g != nil {
-		busy = g.Stats().Busy
-	}
 	var left []string
 	if w.building.Load() {
 		left = append(left, "a build")
 	}
-	if busy > 0 {
+	if busy := w.host.InHand(); busy > 0 {
 		left = append(left, fmt.Sprintf("%d call(s)", busy))
 	}
 	return strings.Join(left, " and ")
@@ -146,7 +143,9 @@ func (w *Workbench) Pending() string {
 // is nil then; an error before that says why it could not begin.
 func (w *Workbench) Run(ctx context.Context) (err error) {
 	defer func() {
-		w.opts.Events(Event{Kind: KindStopping})
+		if ctx.Err() != nil { // else it never began
+			w.opts.Events(Event{Kind: KindStopping})
+		}
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.opts.StopTimeout)
 		defer cancel()
 		err = errors.Join(err, w.host.Close(stop))
@@ -178,13 +177,14 @@ func (w *Workbench) watch(ctx context.Context) (again bool, err error) {
 		return false, fmt.Errorf("watching %s: %w", w.opts.Project.Dir(), err)
 	}
 	defer watcher.Close()
-	return w.loop(ctx, watcher.Changes()), nil
+	return w.loop(ctx, watcher.Changes(), newBystanders(w.opts.Project.Manifest())), nil
 }
 
 // loop starts builds as changes come in, one at a time.
-func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change) (again bool) {
+func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside *bystanders) (again bool) {
 	run := w.start(ctx, cause{at: time.Now()})
 	defer func() { run.stop() }()
+	var queued cause // changes that wait for the build under way
 	for {
 		next := cause{at: time.Now()}
 		select {
@@ -195,6 +195,10 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change) (agai
 				return ctx.Err() == nil
 			}
 			next = cause{at: change.At, paths: change.Paths}
+			if aside.all(next.paths) && run.done != nil {
+				queued = queued.and(next)
+				continue
+			}
 		case <-w.rebuild:
 			next.forced = true
 		case <-run.done:
@@ -202,12 +206,22 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change) (agai
 				return true
 			}
 			run.done = nil
+			aside.learn(run.unchanged)
+			if len(queued.paths) == 0 {
+				continue
+			}
+			next = queued
+			queued = cause{}
+		}
+		if aside.idles(next.paths) {
 			continue
 		}
 		run.stop()
 		if run.rewatch {
 			return true
 		}
+		next, queued = queued.and(next), cause{}
+		aside.forget(next.paths)
 		run = w.start(ctx, next)
 	}
 }
@@ -219,12 +233,22 @@ type cause struct {
 	forced bool
 }
 
+// and is a cause with a later one added.
+func (c cause) and(later cause) cause {
+	if len(c.paths) == 0 {
+		return later
+	}
+	return cause{at: c.at, paths: append(slices.Clone(c.paths), later.paths...), forced: c.forced || later.forced}
+}
+
 // run is a build under way.
 type run struct {
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	done    <-chan struct{} // ended, or nil once that was seen
 	rewatch bool            // read after ended
+
+	unchanged []string // the changes that changed nothing, if so; read after ended
 }
 
 func (r *run) stop() {
@@ -240,7 +264,7 @@ func (w *Workbench) start(ctx context.Context, c cause) *run {
 	go func() {
 		defer close(r.ended)
 		defer w.building.Store(false)
-		r.rewatch = w.reload(ctx, c)
+		r.rewatch, r.unchanged = w.reload(ctx, c)
 	}()
 	return r
 }

@@ -341,6 +341,26 @@ func TestAHundredSwapsUnderLoadLoseAndLeakNothing(t *testing.T) {
 	}
 }
 
+func TestWhatNeverBeganDoesNotStop(t *testing.T) {
+	b := start(t, "good0001")
+	b.wait(KindServing)
+	b.stop()
+	b.guest.refuse.Store(true)
+	var events []Event
+	options := b.opts
+	options.Events = func(e Event) { events = append(events, e) }
+	w, err := New(&options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "the port is taken") {
+		t.Errorf("got %v", err)
+	}
+	if len(events) > 0 {
+		t.Errorf("the error says all, but it told %+v", events)
+	}
+}
+
 func TestTheEndIsCleanDuringABuild(t *testing.T) {
 	b := start(t, "good0001")
 	b.wait(KindBuilding)
