@@ -42,7 +42,7 @@ func explain(err error) *capability.Error {
 			Detail:  detail(memory.Stack, memory.Log),
 		}
 	case errors.As(err, &size):
-		return &capability.Error{Code: capability.CodeTooLarge, Message: fmt.Sprintf("the %s has %d bytes, the limit is %d", size.What, size.Size, size.Limit)}
+		return &capability.Error{Code: capability.CodeTooLarge, Message: fmt.Sprintf("the %s has %d bytes, the limit is %d; raise request_body or response_body in [limits] of waxo.toml if that is too little", size.What, size.Size, size.Limit)}
 	case errors.Is(err, wapc.ErrQueueFull), errors.Is(err, wapc.ErrQueueTimeout):
 		return &capability.Error{Code: capability.CodeOverloaded, Message: "all instances of the guest are busy; try again later"}
 	case errors.Is(err, wapc.ErrClosed):

@@ -92,7 +92,7 @@ type TrapError struct {
 	Operation string   // or the start function's name
 	Reason    string   // "unreachable", "out of bounds memory access", ...
 	Stack     []string // the guest's functions, innermost first; may be empty
-	Log       []string // its last lines in this invocation, oldest first
+	Log       []string // its first and last lines in this invocation, oldest first
 	// HostErr is the error of the invocation's last host call, if that failed. As
 	// with GuestError, the error does not unwrap to it.
 	HostErr error

@@ -46,7 +46,7 @@ type runState struct {
 	violation string // how the guest broke the protocol
 	hostPanic *HostError
 
-	log lineRing
+	log lineLog
 }
 
 // newInstance returns an instance that is not started yet.
@@ -55,7 +55,7 @@ func newInstance(p *Pool) *instance {
 		pool:   p,
 		memory: linearMemory{limit: uint64(p.opts.MemoryLimit)},
 		names:  map[string]string{},
-		run:    runState{log: newLineRing(p.opts.LogLines)},
+		run:    runState{log: newLineLog(p.opts.LogLines)},
 	}
 }
 

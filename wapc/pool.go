@@ -35,7 +35,7 @@ type PoolOptions struct {
 	MaxHostPayload  int // bytes of a host call's payload. Default 33 MiB
 	MaxHostResponse int // bytes of a host call's response. Default 33 MiB
 
-	LogLines int // last lines kept for the errors of a call; negative: none. Default 32
+	LogLines int // lines kept for the errors of a call, the first and the last; negative: none. Default 32
 }
 
 // Defaults of PoolOptions. A body may have 32 MiB; the envelope gets one more.

@@ -363,11 +363,13 @@ func TestConsoleLog(t *testing.T) {
 
 func TestLogLinesWrapAround(t *testing.T) {
 	s := &script{}
-	for i := range 8 {
-		s.do(consoleLog, s.text(fmt.Sprint(i))...)
+	for i := range 20 {
+		s.do(consoleLog, s.text(fmt.Sprintf("%c", 'a'+i))...)
 	}
 	s.do(crash)
-	for lines, want := range map[int]string{-1: "", 1: "7", 3: "567", 8: "01234567", 0: "01234567"} {
+	for lines, want := range map[int]string{
+		-1: "", 1: "t", 3: "rst", 15: "fghijklmnopqrst", 16: "abcdefgh(4 lines left out)mnopqrst", 20: "abcdefghijklmnopqrst", 0: "abcdefghijklmnopqrst",
+	} {
 		_, err := run(t, &wapc.PoolOptions{LogLines: lines}, s)
 		if got := strings.Join(as[*wapc.TrapError](t, err).Log, ""); got != want {
 			t.Errorf("%d lines: got %q, want %q", lines, got, want)

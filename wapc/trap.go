@@ -120,36 +120,56 @@ var unescape = strings.NewReplacer("..", "::", "$LT$", "<", "$GT$", ">", "$RF$",
 	"$LP$", "(", "$RP$", ")", "$C$", ",", "$SP$", "@", "$u20$", " ", "$u7b$", "{", "$u7d$", "}", "$u27$", "'",
 	"$u5b$", "[", "$u5d$", "]", "$u3b$", ";", "$u2b$", "+")
 
-// lineRing keeps the last lines.
-type lineRing struct {
-	kept []string
-	next int // where the next line goes
-	n    int // how many there are
+// lineLog keeps the first lines and the last. A runtime that gives up says what
+// is wrong first, and then dumps more than anybody reads.
+type lineLog struct {
+	head  []string
+	tail  []string // a ring
+	next  int      // where in the tail the next line goes
+	total int      // lines that were added
 }
 
-func newLineRing(size int) lineRing { return lineRing{kept: make([]string, size)} }
+// headLines is how many of the first lines are kept beside the last, where so
+// many are kept at all.
+const headLines = 8
 
-func (r *lineRing) add(line string) {
-	if len(r.kept) == 0 {
-		return
+func newLineLog(size int) lineLog {
+	head := headLines
+	if size < 2*headLines {
+		head = 0
 	}
-	r.kept[r.next] = line
-	r.next = (r.next + 1) % len(r.kept)
-	r.n = min(r.n+1, len(r.kept))
+	return lineLog{head: make([]string, head), tail: make([]string, size-head)}
 }
 
-func (r *lineRing) clear() {
-	for i := range r.n { // do not keep the strings of the run before
-		r.kept[i] = ""
+func (l *lineLog) add(line string) {
+	switch {
+	case l.total < len(l.head):
+		l.head[l.total] = line
+	case len(l.tail) > 0:
+		l.tail[l.next] = line
+		l.next = (l.next + 1) % len(l.tail)
 	}
-	r.next, r.n = 0, 0
+	l.total++
 }
 
-// lines returns a copy, oldest first.
-func (r *lineRing) lines() []string {
-	if r.n == 0 {
-		return nil
+func (l *lineLog) clear() {
+	if l.total > 0 { // do not keep the strings of the run before
+		clear(l.head)
+		clear(l.tail)
 	}
-	start := (r.next - r.n + len(r.kept)) % len(r.kept)
-	return append(append([]string(nil), r.kept[start:min(start+r.n, len(r.kept))]...), r.kept[:max(0, start+r.n-len(r.kept))]...)
+	l.next, l.total = 0, 0
+}
+
+// lines returns a copy, oldest first, with a line in the gap that says how many
+// are missing.
+func (l *lineLog) lines() []string {
+	lines := append([]string(nil), l.head[:min(l.total, len(l.head))]...)
+	rest := l.total - len(lines)
+	if rest <= len(l.tail) {
+		return append(lines, l.tail[:rest]...)
+	}
+	if len(l.head) > 0 {
+		lines = append(lines, fmt.Sprintf("(%d lines left out)", rest-len(l.tail)))
+	}
+	return append(append(lines, l.tail[l.next:]...), l.tail[:l.next]...)
 }

@@ -106,6 +106,9 @@ func (f *buildFlags) make(cmd *cobra.Command, p *project.Project) (made *project
 		if opts.Module, err = project.ReadKey(f.module, wascap.Module); err != nil {
 			return nil, false, err
 		}
+		if p.Throwaway(opts.Account) || p.Throwaway(opts.Module) {
+			return nil, false, errors.New("these are the project's throwaway keys: leave the flags out to sign with them, or make real keys with waxo keys new")
+		}
 	default:
 		keys, err := p.Keys()
 		if err != nil {

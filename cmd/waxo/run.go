@@ -148,6 +148,11 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 	if p.module, p.claims, err = readModule(file); err != nil {
 		return nil, err
 	}
+	for claim := range p.aliases {
+		if !slices.Contains(p.claims.Capabilities, claim) {
+			return nil, usageError{fmt.Errorf("--map: the module's claims do not hold %s", claim)}
+		}
+	}
 	for _, c := range p.claims.Capabilities {
 		if target, ok := p.aliases[c]; ok {
 			c = target

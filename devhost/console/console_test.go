@@ -28,7 +28,7 @@ func TestOneLineAnEvent(t *testing.T) {
 	for want, event := range map[string]workbench.Event{
 		"12:00:00 listening on http://127.0.0.1:8080\n": {Kind: workbench.KindListening, Message: "http://127.0.0.1:8080"},
 		"12:00:00 build 2 begins  main.go and 2 more\n": {Kind: workbench.KindBuilding, Build: 2, Paths: []string{"main.go", "a.go", "b.go"}},
-		"12:00:00 build 2 serves (3f2a9c10) after 1.25 s  build 210 ms, swap 42 us\n": {
+		"12:00:00 build 2 serves (3f2a9c10) after 1.25 s  build 210 ms\n": {
 			Kind: workbench.KindServing, Build: 2, Module: "3f2a9c10", Took: 1250 * time.Millisecond,
 			Phases: []workbench.Phase{{Name: "build", Took: 210 * time.Millisecond}, {Name: "swap", Took: 42 * time.Microsecond}},
 		},

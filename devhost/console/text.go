@@ -109,9 +109,11 @@ func difference(added, removed []string) string {
 }
 
 func phases(all []workbench.Phase) string {
-	parts := make([]string, len(all))
-	for i, p := range all {
-		parts[i] = p.Name + " " + short(p.Took)
+	var parts []string
+	for _, p := range all {
+		if p.Took >= time.Millisecond { // the others only fill the line; JSON has them
+			parts = append(parts, p.Name+" "+short(p.Took))
+		}
 	}
 	return strings.Join(parts, ", ")
 }

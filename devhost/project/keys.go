@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/wascap"
 )
 
@@ -43,6 +44,17 @@ func throwaway(path string, kind wascap.Kind) (*wascap.KeyPair, error) {
 		return key, nil
 	}
 	return NewKey(path, kind)
+}
+
+// Throwaway tells whether a key is one of the project's throwaway keys.
+func (p *Project) Throwaway(key *wascap.KeyPair) bool {
+	for _, name := range []string{"account.nk", "module.nk"} {
+		path := filepath.Join(p.Dir(), manifest.StateDir, "keys", name)
+		if known, err := ReadKey(path, key.PublicKey().Kind()); err == nil && known.PublicKey() == key.PublicKey() {
+			return true
+		}
+	}
+	return false
 }
 
 // NewKey makes a key and writes its seed to a file that its owner alone may

@@ -64,14 +64,19 @@ func (w *Workbench) reload(ctx context.Context, c cause) (rewatch bool, unchange
 // slowBuild is when a user wants to know that a build has not stopped.
 const slowBuild = 3 * time.Second
 
+// afterWhile says something unless it is stopped soon.
+func (w *Workbench) afterWhile(a *attempt, message string) *time.Timer {
+	return time.AfterFunc(slowBuild, func() {
+		w.opts.Events(Event{Kind: KindNotice, Build: a.number, Message: message})
+	})
+}
+
 func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 	a.stage = "manifest"
 	if err := w.manifest(ctx, a); err != nil {
 		return err
 	}
-	waiting := time.AfterFunc(slowBuild, func() {
-		w.opts.Events(Event{Kind: KindNotice, Build: a.number, Message: "still building: a toolchain's first build for WebAssembly compiles its standard library too"})
-	})
+	waiting := w.afterWhile(a, "still building: a toolchain's first build for WebAssembly compiles its standard library too")
 	made, err := w.opts.Project.Make(ctx, w.builder, &project.MakeOptions{
 		Account: w.keys.Account,
 		Module:  w.keys.Module,
@@ -91,11 +96,13 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 	}
 	label := fmt.Sprintf("%d-%s", a.number, made.Short())
 	limits := devhost.LimitsOf(w.opts.Project.Manifest())
+	waiting = w.afterWhile(a, "still starting: a large module takes a while to compile, and what the guest does as it starts counts too")
 	g, err := w.host.Prepare(ctx, made.Signed, &devhost.PrepareOptions{
 		Build:  label,
 		Limits: &limits,
 		Phase:  a.phase,
 	})
+	waiting.Stop()
 	if err != nil {
 		return err
 	}
@@ -172,6 +179,9 @@ func (w *Workbench) fail(a *attempt, err error) {
 	message, detail := err.Error(), ""
 	if toolchain := new(build.BuildError); errors.As(err, &toolchain) {
 		message, detail = toolchain.Tool+": "+toolchain.Err.Error(), toolchain.Output
+		if n := len(toolchain.Diagnostics); n > 0 {
+			message = fmt.Sprintf("%s: %d mistake(s)", toolchain.Tool, n)
+		}
 	}
 	w.host.SetFailure(devhost.Failure{Build: fmt.Sprint(a.number), Detail: a.stage + ": " + message + "\n\n" + detail})
 	w.opts.Events(Event{

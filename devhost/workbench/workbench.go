@@ -11,6 +11,7 @@
 package workbench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,6 +59,10 @@ type Options struct {
 	// Poll watches without the system's events.
 	Poll bool
 
+	// Patience is how long newer changes may go on cancelling builds: then one is
+	// let to its end, however often something is written. Default: 5 s.
+	Patience time.Duration
+
 	// StopTimeout bounds the end: calls in hand may take that long. Default: 10 s.
 	StopTimeout time.Duration
 }
@@ -89,9 +94,8 @@ type module struct {
 // New makes a workbench; nothing runs yet.
 func New(opts *Options) (*Workbench, error) {
 	w := &Workbench{opts: *opts, builder: build.New(nil), rebuild: make(chan struct{}, 1)}
-	if w.opts.StopTimeout == 0 {
-		w.opts.StopTimeout = 10 * time.Second
-	}
+	w.opts.Patience = cmp.Or(w.opts.Patience, 5*time.Second)
+	w.opts.StopTimeout = cmp.Or(w.opts.StopTimeout, 10*time.Second)
 	events := w.opts.Events
 	w.opts.Events = func(e Event) {
 		if e.Time.IsZero() {
@@ -184,7 +188,8 @@ func (w *Workbench) watch(ctx context.Context) (again bool, err error) {
 func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside *bystanders) (again bool) {
 	run := w.start(ctx, cause{at: time.Now()})
 	defer func() { run.stop() }()
-	var queued cause // changes that wait for the build under way
+	var queued cause    // changes that wait for the build under way
+	since := time.Now() // the change that the first of the builds that were cancelled was for
 	for {
 		next := cause{at: time.Now()}
 		select {
@@ -195,7 +200,7 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside
 				return ctx.Err() == nil
 			}
 			next = cause{at: change.At, paths: change.Paths}
-			if aside.all(next.paths) && run.done != nil {
+			if run.done != nil && (aside.all(next.paths) || next.at.Sub(since) > w.opts.Patience) {
 				queued = queued.and(next)
 				continue
 			}
@@ -215,6 +220,9 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside
 		}
 		if aside.idles(next.paths) {
 			continue
+		}
+		if run.done == nil {
+			since = next.at
 		}
 		run.stop()
 		if run.rewatch {

@@ -34,6 +34,7 @@ if [ ${#version} -ne 8 ]; then
 	echo "version.txt:1:1: a version has eight bytes, not \"$version\"" >&2
 	exit 1
 fi
+[ ! -e slow ] || sleep 0.3
 LC_ALL=C sed "s/VERSION0/$version/" version.wasm >out.wasm
 `
 
@@ -96,7 +97,7 @@ output = "out.wasm"
 watch = ["*.txt"]
 `
 
-func start(t *testing.T, version string) *bench {
+func start(t *testing.T, version string, edit ...func(*Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir(), guest: &caller{}, events: make(chan Event, 10000), ended: make(chan error, 1)}
 	b.write(manifest.FileName, manifestText)
@@ -111,7 +112,7 @@ func start(t *testing.T, version string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Workbench, err = New(&Options{
+	opts := &Options{
 		Project: p, Engine: engine,
 		Events: func(e Event) { b.events <- e },
 		Connect: func(_ context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
@@ -122,7 +123,11 @@ func start(t *testing.T, version string) *bench {
 			}
 			return binds, nil
 		},
-	})
+	}
+	for _, f := range edit {
+		f(opts)
+	}
+	b.Workbench, err = New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,6 +363,22 @@ func TestWhatNeverBeganDoesNotStop(t *testing.T) {
 	}
 	if len(events) > 0 {
 		t.Errorf("the error says all, but it told %+v", events)
+	}
+}
+
+func TestConstantWritesDoNotKeepBuildsFromEnding(t *testing.T) {
+	for name, patience := range map[string]time.Duration{"patient": time.Hour, "impatient": 1} {
+		t.Run(name, func(t *testing.T) {
+			b := start(t, "good0001", func(o *Options) { o.Patience = patience })
+			b.wait(KindServing)
+			b.write("slow", "")
+			b.write("version.txt", "good0002")
+			first := b.wait(KindBuilding).Build
+			b.write("version.txt", "good0003")
+			if served := b.wait(KindServing).Build; (served == first) != (patience == 1) {
+				t.Errorf("build %d began, build %d served", first, served)
+			}
+		})
 	}
 }
 
