@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"path/filepath"
 
 	"github.com/waxosuit/waxo/capability"
@@ -33,6 +34,7 @@ type connections struct {
 
 	providers map[string]capability.Provider
 	redis     *redis.Server
+	told      map[string]string // where bindings lead, as far as it was said
 }
 
 // connect makes the bindings for capabilities: as specs say, with the defaults
@@ -121,12 +123,30 @@ func (c *connections) config(ctx context.Context, spec manifest.Bind) (map[strin
 		}
 	case spec.Provider == manifest.ProviderURL:
 		config["url"] = spec.URL
+		c.tell(spec)
 	case spec.Capability == capability.KeyValue:
 		if config["url"], err = c.embeddedRedis(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return config, nil
+}
+
+// tell says where a binding leads, when that is new. Passwords stay secret.
+func (c *connections) tell(spec manifest.Bind) {
+	where := "an address that cannot be shown"
+	if u, err := url.Parse(spec.URL); err == nil {
+		where = u.Redacted()
+	}
+	key := spec.Capability + "/" + spec.Name
+	if c.told[key] == where {
+		return
+	}
+	if c.told == nil {
+		c.told = make(map[string]string)
+	}
+	c.told[key] = where
+	c.log.Info(spec.Capability+" is bound", "binding", spec.Name, "url", where)
 }
 
 // embeddedRedis returns the URL of the Redis server in this process, which it

@@ -102,6 +102,9 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		err = errors.Join(err, host.Close(stop), c.close(stop))
 	}()
 	a.onAbort(func() string { return inHand(host) })
+	if plan.manifest != "" {
+		log.Info("limits and bindings are those of a manifest", "file", plan.manifest)
+	}
 	if err := plan.start(ctx, host, c); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -128,6 +131,7 @@ type plan struct {
 	aliases      map[string]string
 	limits       devhost.Limits
 	address      string
+	manifest     string // that limits and bindings were read from; "" where there is none
 }
 
 // plan gathers flags, environment, manifest and claims.
@@ -197,7 +201,10 @@ func (a *app) specs(cmd *cobra.Command, f *runFlags, p *plan) error {
 	redis := manifest.Bind{Capability: capability.KeyValue, Name: capability.DefaultBinding, Provider: manifest.ProviderURL}
 	for _, name := range []string{"WAXO_KEYVALUE_URL", "REDIS_URL"} {
 		if v, ok := a.lookup(name); ok && v != "" {
-			redis.URL = v
+			if !strings.Contains(v, "://") {
+				return usageError{fmt.Errorf("%s is %q, which is not an address such as %s", name, v, keyvalue.DefaultURL)}
+			}
+			redis.URL = strings.ReplaceAll(v, "$", "$$")
 			add(redis)
 		}
 	}
@@ -205,6 +212,7 @@ func (a *app) specs(cmd *cobra.Command, f *runFlags, p *plan) error {
 	if err != nil {
 		return err
 	}
+	p.manifest = m.Path
 	if err := m.ApplyEnv(a.environment(cmd)); err != nil {
 		return flagged(cmd, err)
 	}
