@@ -115,7 +115,7 @@ func (h *Host) Prepare(ctx context.Context, module []byte, opts *PrepareOptions)
 		return nil, err
 	}
 	if err := g.pool.Warm(ctx, 1); err != nil {
-		return nil, fmt.Errorf("starting the guest: %w", err)
+		return nil, fmt.Errorf("starting the guest: %w%s", err, startHint(err))
 	}
 	ended()
 	ended = phase("health")
@@ -124,6 +124,16 @@ func (h *Host) Prepare(ctx context.Context, module []byte, opts *PrepareOptions)
 	}
 	ended()
 	return g, nil
+}
+
+// startHint says what to do about a module that is a command: it runs its main
+// function and exits before it could be called.
+func startHint(err error) string {
+	trap := new(wapc.TrapError)
+	if errors.As(err, &trap) && trap.Operation == "_start" && len(trap.Stack) > 0 && trap.Stack[0] == "wasi_snapshot_preview1.proc_exit" {
+		return "; the module is a command, which ends when its main function does: build it as a reactor (Go: -buildmode=c-shared, C: -mexec-model=reactor)"
+	}
+	return ""
 }
 
 // ErrThrowawayKeys is the error for a module that only development may run.

@@ -42,7 +42,8 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run MODULE",
 		Short: "Run a signed module: the production host",
 		Long: `Verify a signed module, bind it to the providers of what its claims grant, and
-serve it. A termination signal drains it: no new request is taken, those in hand
+serve it. The claims are looked at once, before the module runs. A termination
+signal drains it: no new request is taken, those in hand
 are answered.
 
 Where a capability is bound to is read from, first to last: --bind, the
