@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -155,4 +158,27 @@ func call(t testing.TB, h *Host, request []byte) (string, error) {
 	t.Helper()
 	reply, err := h.Call(t.Context(), capability.Core, "Test", request)
 	return string(reply.Payload), err
+}
+
+func TestTestGuestsAreWhatTheirTextsSay(t *testing.T) {
+	if _, err := exec.LookPath("wat2wasm"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("wat2wasm of wabt is missing: bash .ci/install installs it")
+		}
+		t.Skip("wat2wasm of wabt is missing")
+	}
+	for _, name := range []string{"testdata/guest", "workbench/testdata/version"} {
+		fresh := filepath.Join(t.TempDir(), "fresh.wasm")
+		if out, err := exec.Command("wat2wasm", "--debug-names", name+".wat", "-o", fresh).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		want, err := os.ReadFile(fresh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(name + ".wasm")
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s.wasm is not what wat2wasm --debug-names makes of %s.wat: %v", name, name, err)
+		}
+	}
 }
