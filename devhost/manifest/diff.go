@@ -1,45 +1,27 @@
 package manifest
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
-// Difference says what differs between two manifests of a project, and so what
-// is to be done.
+// Difference says what differs between two manifests of a project, as far as
+// whoever serves it cannot tell from what comes out: the host compares bindings
+// itself, the workbench modules.
 type Difference struct {
 	Added   []string // capabilities that only the newer one has
 	Removed []string // capabilities that only the older one has
 
-	Rebuild  bool // the module must be built again
-	Resign   bool // the claims differ: sign it again
-	Rebind   bool // bindings differ: bind the providers again
-	Relimit  bool // limits differ: make the instances again
-	Relisten bool // the port differs: close the listener, open another
-	Rewatch  bool // the source patterns differ
+	Resign  bool // the claims differ: sign the module again
+	Relimit bool // limits differ: make the instances again
+	Rewatch bool // the source patterns differ
 }
 
-// Any says whether there is a difference at all.
-func (d Difference) Any() bool {
-	return d.Rebuild || d.Resign || d.Rebind || d.Relimit || d.Relisten || d.Rewatch
-}
-
-// Diff compares two manifests. The order of capabilities and of bindings makes no
-// difference.
+// Diff compares two manifests. The order of capabilities makes no difference.
 func Diff(older, newer *Manifest) Difference {
 	d := Difference{
 		Added:   without(newer.Capabilities, older.Capabilities),
 		Removed: without(older.Capabilities, newer.Capabilities),
 	}
-	claims := len(d.Added)+len(d.Removed) > 0
-	d.Rebuild = older.Language != newer.Language ||
-		!slices.Equal(older.Build.Command, newer.Build.Command) || older.Build.Output != newer.Build.Output
-	d.Resign = d.Rebuild || claims || older.Name != newer.Name || older.Version != newer.Version
-	d.Rebind = claims || !maps.EqualFunc(bindings(older), bindings(newer), func(a, b Bind) bool {
-		return a.Provider == b.Provider && a.URL == b.URL && maps.Equal(a.Config, b.Config)
-	})
+	d.Resign = len(d.Added)+len(d.Removed) > 0 || older.Name != newer.Name || older.Version != newer.Version
 	d.Relimit = older.Limits != newer.Limits
-	d.Relisten = older.Dev.Port != newer.Dev.Port
 	oldInclude, oldExclude := older.Sources()
 	newInclude, newExclude := newer.Sources()
 	d.Rewatch = !slices.Equal(oldInclude, newInclude) || !slices.Equal(oldExclude, newExclude)
@@ -55,12 +37,4 @@ func without(list, other []string) []string {
 		}
 	}
 	return rest
-}
-
-func bindings(m *Manifest) map[[2]string]Bind {
-	all := make(map[[2]string]Bind, len(m.Binds))
-	for _, b := range m.Binds {
-		all[[2]string{b.Capability, b.Name}] = b
-	}
-	return all
 }

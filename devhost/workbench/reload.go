@@ -36,6 +36,7 @@ func (a *attempt) phase(name string) (end func()) {
 // are others now, and which changes the build has shown to change nothing.
 func (w *Workbench) reload(ctx context.Context, c cause) (rewatch bool, unchanged []string) {
 	w.number++
+	w.anew = w.anew || c.forced
 	for _, p := range c.paths {
 		if !slices.Contains(w.pending, p) {
 			w.pending = append(w.pending, p)
@@ -87,8 +88,8 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 	if err != nil {
 		return err
 	}
-	fresh := time.Since(w.serving.signed) < project.DevLifetime/2
-	if bytes.Equal(made.Sealed, w.serving.sealed) && fresh && !w.anew && !a.forced {
+	fresh := w.opts.Now().Sub(w.serving.signed) < project.DevLifetime/2
+	if bytes.Equal(made.Sealed, w.serving.sealed) && fresh && !w.anew {
 		a.unchanged = true
 		w.host.ClearFailure()
 		w.opts.Events(Event{Kind: KindUnchanged, Build: a.number, Serving: w.serving.label, Took: time.Since(a.at)})
@@ -111,7 +112,7 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 		return errors.Join(err, g.Close(ctx))
 	}
 	swapped()
-	w.serving, w.anew = module{sealed: made.Sealed, signed: time.Now(), label: label}, false
+	w.serving, w.anew = module{sealed: made.Sealed, signed: w.opts.Now(), label: label}, false
 	w.opts.Events(Event{Kind: KindServing, Build: a.number, Module: made.Short(), Detail: made.Output, Phases: a.phases, Took: time.Since(a.at)})
 	w.settle(ctx, made)
 	return nil

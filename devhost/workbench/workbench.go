@@ -63,6 +63,9 @@ type Options struct {
 	// let to its end, however often something is written. Default: 5 s.
 	Patience time.Duration
 
+	// Now is the clock by which claims grow old. Default: time.Now.
+	Now func() time.Time
+
 	// StopTimeout bounds the end: calls in hand may take that long. Default: 10 s.
 	StopTimeout time.Duration
 }
@@ -76,7 +79,7 @@ type Workbench struct {
 	rebuild chan struct{}
 	binds   []devhost.Bind
 	relook  bool // the manifest could not be read or bound: read it again
-	anew    bool // what serves has other claims or limits than the manifest says
+	anew    bool // new instances are wanted even of the same module: its claims or limits differ, or the user asked
 
 	number   int      // of the last build
 	pending  []string // changes that no finished build has taken in
@@ -96,6 +99,9 @@ func New(opts *Options) (*Workbench, error) {
 	w := &Workbench{opts: *opts, builder: build.New(nil), rebuild: make(chan struct{}, 1)}
 	w.opts.Patience = cmp.Or(w.opts.Patience, 5*time.Second)
 	w.opts.StopTimeout = cmp.Or(w.opts.StopTimeout, 10*time.Second)
+	if w.opts.Now == nil {
+		w.opts.Now = time.Now
+	}
 	events := w.opts.Events
 	w.opts.Events = func(e Event) {
 		if e.Time.IsZero() {
@@ -191,7 +197,7 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside
 	var queued cause    // changes that wait for the build under way
 	since := time.Now() // the change that the first of the builds that were cancelled was for
 	for {
-		next := cause{at: time.Now()}
+		var next cause
 		select {
 		case <-ctx.Done():
 			return false
@@ -205,7 +211,7 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside
 				continue
 			}
 		case <-w.rebuild:
-			next.forced = true
+			next = cause{at: time.Now(), forced: true}
 		case <-run.done:
 			if run.rewatch {
 				return true
@@ -246,7 +252,7 @@ func (c cause) and(later cause) cause {
 	if len(c.paths) == 0 {
 		return later
 	}
-	return cause{at: c.at, paths: append(slices.Clone(c.paths), later.paths...), forced: c.forced || later.forced}
+	return cause{at: c.at, paths: append(slices.Clone(c.paths), later.paths...), forced: later.forced}
 }
 
 // run is a build under way.

@@ -283,11 +283,40 @@ func TestRebuildMakesNewInstancesOfTheSameModule(t *testing.T) {
 	b := start(t, "good0001")
 	b.wait(KindServing)
 	before := b.Host().Current()
+	for idle := time.Now(); time.Since(idle) < 50*time.Millisecond; {
+		b.expect("good0001")
+	}
+	asked := time.Now()
 	b.Rebuild()
-	b.wait(KindServing)
+	if e := b.wait(KindServing); e.Took > time.Since(asked) {
+		t.Errorf("it says that it took %v, but was asked %v ago", e.Took, time.Since(asked))
+	}
 	if b.Host().Current() == before {
 		t.Error("the same guest serves")
 	}
+}
+
+func TestARebuildThatWasOvertakenIsNotForgotten(t *testing.T) {
+	b := start(t, "good0001")
+	b.wait(KindServing)
+	b.write("slow", "") // no source: it is not watched
+	b.Rebuild()
+	b.wait(KindBuilding)
+	b.write("version.txt", "good0001\n")
+	b.wait(KindServing)
+}
+
+func TestClaimsAreRenewedBeforeTheyEnd(t *testing.T) {
+	var later atomic.Int64
+	b := start(t, "good0001", func(o *Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	})
+	b.wait(KindServing)
+	b.write("other.txt", "1")
+	b.wait(KindUnchanged)
+	later.Store(int64(project.DevLifetime/2 + time.Minute))
+	b.write("other.txt", "2")
+	b.wait(KindServing)
 }
 
 func TestAHundredSwapsUnderLoadLoseAndLeakNothing(t *testing.T) {
