@@ -53,6 +53,7 @@ The module that serves is kept in .waxo/build/NAME.wasm.`,
 	cmd.Flags().StringVar(&f.template, "template", templates.Default, "what to make where there is no project; see waxo new --list")
 	cmd.Flags().StringVar(&f.host, "host", "127.0.0.1", "address to listen on; 0.0.0.0 lets the network in")
 	cmd.Flags().IntVarP(&f.port, "port", "p", manifest.DefaultPort, "port to listen on; 0 picks one; default: [dev] port of waxo.toml")
+	cmd.Flags().Lookup("port").DefValue = "0" // not shown: the usage names the default
 	cmd.Flags().BoolVar(&f.poll, "poll", false, "look for changes instead of waiting for the system's events")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
 	limitFlags(cmd)
@@ -88,13 +89,13 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, engine.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
 	c := &connections{
 		log: log, lookup: a.lookup,
 		state: func() (string, error) { return p.State("state") },
 		http:  &httpserver.Options{AccessLog: requests(show)},
 	}
-	defer func() { err = errors.Join(err, c.close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, within(ctx, c.close)) }()
 	w, err := workbench.New(&workbench.Options{
 		Project: p, Engine: engine, Events: show.Event, Console: show.Line, Log: log, Poll: f.poll,
 		Connect: func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/waxosuit/waxo/wapc"
 )
@@ -27,4 +29,14 @@ func newEngine(cache string, log *slog.Logger) (*wapc.Engine, error) {
 	}
 	log.Warn("compiled code is kept in memory only, so each start compiles anew", "reason", err)
 	return wapc.NewEngine(nil)
+}
+
+// closeTimeout bounds the end of what nothing uses any more.
+const closeTimeout = 10 * time.Second
+
+// within closes something with a deadline of its own: ctx has ended already.
+func within(ctx context.Context, closing func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	return closing(ctx)
 }

@@ -85,7 +85,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, engine.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
 	host, err := devhost.New(&devhost.Options{
 		Engine: engine, AllowDev: f.allowDev, Aliases: plan.aliases, Limits: plan.limits, Log: log,
 		Console: func(line string) { fmt.Fprintln(a.out, console.Printable(line)) },
