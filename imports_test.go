@@ -105,6 +105,12 @@ var rules = []rule{
 		cobra, "golang.org/x/term",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "emulators/...", "templates",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
+
+	// Whole processes, measured from outside.
+	{packages: "harness/bench", tests: []string{"capability", "devhost/workbench", "wapc/wasm", "wascap"}},
+	{packages: "harness/bench/guest", imports: []string{"guest/go/..."}},
+	{packages: "harness/bench/native", imports: []string{goRedis}, command: true},
+	{packages: "harness/bench/table", command: true},
 }
 
 // homes are the libraries that stay behind one door, and the doors: a rule
@@ -118,7 +124,7 @@ var homes = []struct {
 	{nkeys, []string{"wascap"}},
 	{fsnotify, []string{"devhost/watch"}},
 	{miniredis, []string{"emulators/redis"}},
-	{goRedis, []string{"capability/keyvalue", "emulators/redis"}},
+	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{"github.com/testcontainers/testcontainers-go", []string{"harness/..."}},
 }
 

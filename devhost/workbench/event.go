@@ -11,6 +11,7 @@ const (
 	KindListening    Kind = "listening"    // where the guest is reached; Message is the URL
 	KindBuilding     Kind = "building"     // a build begins; Paths says why, none at the start
 	KindServing      Kind = "serving"      // a build serves; Phases, Took
+	KindCompiled     Kind = "compiled"     // the compiled code of a build that serves by the interpreter has taken over; Took
 	KindFailed       Kind = "failed"       // a build does not serve; Stage, Message, Detail
 	KindUnchanged    Kind = "unchanged"    // a build gave the module that serves already
 	KindCapabilities Kind = "capabilities" // the manifest asks for others; Added, Removed

@@ -1,0 +1,28 @@
+package main
+
+// row is a line of the table.
+type row struct {
+	what      string
+	benchmark string
+	value     string // metric of waxo
+	unit      string
+	limit     string // metric of what stands beside it
+	against   string // what that is
+	ratio     string // metric
+	goal      string // what the ratio, or the value where there is none, may reach
+}
+
+var rows = []row{
+	{"HTTP echo of 1 KiB, Go guest, 64 connections: CPU time a request", "BenchmarkEcho", "us-CPU/req", "µs", "native-us-CPU/req", "net/http", "x-native", "1.15"},
+	{"key-value GET over HTTP, Go guest: CPU time a request", "BenchmarkKeyValueGet", "us-CPU/req", "µs", "native-us-CPU/req", "net/http with the same client", "x-native", "1.2"},
+	{"exec to first answer, Go guest, warm cache", "BenchmarkColdStart/go-warm", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", "9"},
+	{"exec to first answer, small guest, warm cache", "BenchmarkColdStart/small-warm", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", "2"},
+	{"exec to first answer, Go guest, empty cache", "BenchmarkColdStart/go-cold", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", ""},
+	{"p99 of 16 clients while four calls loop without end", "BenchmarkNeighbours/spin", "p99-ms", "ms", "alone-p99-ms", "without them", "x-alone", "3"},
+	{"p99 of 16 clients while four calls recurse without end", "BenchmarkNeighbours/recurse", "p99-ms", "ms", "alone-p99-ms", "without them", "x-alone", "3"},
+	{"four guests that loop: end after their deadline", "BenchmarkDeadline", "ms-late", "ms", "", "", "", "50 ms"},
+	{"the host's longest garbage collection meanwhile", "BenchmarkDeadline", "GC-ms", "ms", "", "", "", "20 ms"},
+	{"memory of the process under 64 calls that wait for a slow store", "BenchmarkSlowCalls", "MB-most", "MB", "", "", "", "250 MB"},
+	{"edit to served, after the toolchain's end", "BenchmarkReload", "ms-after-toolchain", "ms", "", "", "", "150 ms"},
+	{"edit to served by compiled code", "BenchmarkReload", "ms-to-compiled", "ms", "", "", "", "2,000 ms"},
+}
