@@ -23,11 +23,11 @@ const maxStretch = 10_000
 // emptyLoop is "loop end".
 var emptyLoop = []byte{byte(wasm.OpLoop), 0x40, byte(wasm.OpEnd)}
 
-// makeInterruptible changes the module and tells whether it had to.
-func makeInterruptible(m *wasm.Module) (changed bool, err error) {
+// makeInterruptible changes the module where it has to.
+func makeInterruptible(m *wasm.Module) error {
 	g, err := newCallGraph(m)
 	if err != nil {
-		return false, err
+		return err
 	}
 	for i := range g.nodes {
 		g.visit(i)
@@ -36,10 +36,9 @@ func makeInterruptible(m *wasm.Module) (changed bool, err error) {
 		if n := &g.nodes[i]; n.looks && !n.loops {
 			body := &m.Code[i]
 			body.Code = append(slices.Clip(slices.Clone(emptyLoop)), body.Code...)
-			changed = true
 		}
 	}
-	return changed, nil
+	return nil
 }
 
 // callGraph has a node for each function of a module, and after those one for

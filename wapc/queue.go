@@ -99,7 +99,7 @@ func (p *Pool) release(in *instance, err error) {
 	if in.dead {
 		p.counts.Replaced++
 	}
-	if in.dead || (p.closing && p.queue.Len() == 0) {
+	if in.dead || in.outdated() || (p.closing && p.queue.Len() == 0) {
 		p.mu.Unlock()
 		in.close()
 		p.mu.Lock()
