@@ -105,7 +105,7 @@ func (h *Host) Prepare(ctx context.Context, module []byte, opts *PrepareOptions)
 			err = errors.Join(err, g.Close(context.Background()))
 		}
 	}()
-	ended = phase("compile")
+	ended = phase(phaseCompile)
 	if g.module, err = h.opts.Engine.Compile(ctx, module); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -28,6 +29,7 @@ type app struct {
 	in       *os.File
 	out, err io.Writer
 	lookup   func(name string) (string, bool)
+	begun    time.Time // the process
 
 	interrupted atomic.Bool
 	mu          sync.Mutex

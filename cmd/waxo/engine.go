@@ -12,23 +12,26 @@ import (
 
 // newEngine makes the engine that keeps compiled code in cache. Where that is
 // empty, the code goes to the user's own cache folder, or, where there is none
-// that can be used, is kept in memory: a host without a home runs, too.
+// that can be used, is kept in memory: a host without a home runs, too. Where there is no compiled
+// code yet, the guest is interpreted until there is.
 //
 // It is never a folder of the project: a project that was fetched from somewhere
 // could bring compiled code along, which is machine code and knows no sandbox.
 func newEngine(cache string, log *slog.Logger) (*wapc.Engine, error) {
+	opts := &wapc.EngineOptions{CacheDir: cache, InterpretFirst: true}
 	if cache != "" {
-		return wapc.NewEngine(&wapc.EngineOptions{CacheDir: cache})
+		return wapc.NewEngine(opts)
 	}
 	base, err := os.UserCacheDir()
 	if err == nil {
+		opts.CacheDir = filepath.Join(base, "waxo", "compiled")
 		var engine *wapc.Engine
-		if engine, err = wapc.NewEngine(&wapc.EngineOptions{CacheDir: filepath.Join(base, "waxo", "compiled")}); err == nil {
+		if engine, err = wapc.NewEngine(opts); err == nil {
 			return engine, nil
 		}
 	}
 	log.Warn("compiled code is kept in memory only, so each start compiles anew", "reason", err)
-	return wapc.NewEngine(nil)
+	return wapc.NewEngine(&wapc.EngineOptions{InterpretFirst: true})
 }
 
 // closeTimeout bounds the end of what nothing uses any more.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ import (
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/wapc"
 	"github.com/waxosuit/waxo/wascap"
 )
 
@@ -34,6 +36,7 @@ type runFlags struct {
 	cache     string
 	drain     time.Duration
 	logFormat string
+	timings   bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -65,6 +68,7 @@ The port is --port, or PORT, or 8080.`,
 	cmd.Flags().StringVar(&f.cache, "cache", "", "folder for compiled code; default: waxo in the user's cache folder")
 	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests in hand may take at the end")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of the log: text or json")
+	cmd.Flags().BoolVar(&f.timings, "timings", false, "log what each step from the start of the process to serving took")
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.run(cmd, f, args[0]) }
 	return cmd
@@ -77,10 +81,13 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if err != nil {
 		return err
 	}
+	t := &timings{begun: a.begun}
+	planned := t.phase("read")
 	plan, err := a.plan(cmd, f, file)
 	if err != nil {
 		return err
 	}
+	planned()
 	engine, err := newEngine(f.cache, log)
 	if err != nil {
 		return err
@@ -97,6 +104,8 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		log: log, lookup: a.lookup, address: plan.address, limits: plan.limits,
 		http: &httpserver.Options{Logger: log, DrainTimeout: f.drain},
 	}
+	var following sync.WaitGroup
+	defer following.Wait() // it ends with the host
 	defer func() {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
 		defer cancel()
@@ -106,11 +115,18 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if plan.manifest != "" {
 		log.Info("limits and bindings are those of a manifest", "file", plan.manifest)
 	}
-	if err := plan.start(ctx, host, c); err != nil {
+	g, err := plan.start(ctx, host, c, t)
+	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	id := capability.BindingID{Guest: plan.claims.Subject, Name: capability.DefaultBinding}
 	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.url(id))
+	if f.timings {
+		t.log(log, g)
+	}
+	if g.Tier() == wapc.TierInterpreted {
+		following.Go(func() { follow(ctx, log, g, a.begun) })
+	}
 	<-ctx.Done()
 	log.Info("draining", "at most", f.drain)
 	return nil
@@ -287,10 +303,11 @@ func parseMaps(texts []string) (map[string]string, error) {
 
 // start verifies again what is about to run, makes the bindings and switches
 // the guest on. What brings calls in is bound last.
-func (p *plan) start(ctx context.Context, host *devhost.Host, c *connections) error {
+func (p *plan) start(ctx context.Context, host *devhost.Host, c *connections, t *timings) (*devhost.Guest, error) {
+	connected := t.phase("connect")
 	binds, err := c.connect(ctx, p.capabilities, p.specs)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	slices.SortStableFunc(binds, func(a, b devhost.Bind) int {
 		return strings.Compare(rank(a.Capability), rank(b.Capability))
@@ -301,16 +318,18 @@ func (p *plan) start(ctx context.Context, host *devhost.Host, c *connections) er
 		serving = len(binds)
 	}
 	if err := host.Bind(ctx, owner, binds[:serving]); err != nil {
-		return err
+		return nil, err
 	}
-	g, err := host.Prepare(ctx, p.module, nil)
+	connected()
+	g, err := host.Prepare(ctx, p.module, &devhost.PrepareOptions{Phase: t.phase})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := host.Activate(g); err != nil {
-		return err
+		return nil, err
 	}
-	return host.Bind(ctx, owner, binds)
+	defer t.phase("listen")()
+	return g, host.Bind(ctx, owner, binds)
 }
 
 // rank puts the capabilities that call the guest last.

@@ -48,8 +48,10 @@ func (c *Console) headline(e workbench.Event) string {
 	case workbench.KindBuilding:
 		return fmt.Sprintf("build %d begins%s", e.Build, c.paint(dim, because(e.Paths)))
 	case workbench.KindServing:
-		return fmt.Sprintf("%s after %s  %s", c.paint(green, fmt.Sprintf("build %d serves (%s)", e.Build, e.Module)),
-			short(e.Took), c.paint(dim, phases(e.Phases)))
+		return fmt.Sprintf("%s after %s, %s  %s", c.paint(green, fmt.Sprintf("build %d serves (%s)", e.Build, e.Module)),
+			short(e.Took), e.Tier, c.paint(dim, phases(e.Phases)))
+	case workbench.KindCompiled:
+		return c.paint(dim, fmt.Sprintf("build %d runs compiled after %s", e.Build, short(e.Took)))
 	case workbench.KindFailed:
 		what := fmt.Sprintf("build %d failed at %s", e.Build, e.Stage)
 		if e.Message != "" {

@@ -1,6 +1,10 @@
 package workbench
 
-import "time"
+import (
+	"time"
+
+	"github.com/waxosuit/waxo/devhost"
+)
 
 // Kind says what happened.
 type Kind string
@@ -11,7 +15,7 @@ const (
 	KindListening    Kind = "listening"    // where the guest is reached; Message is the URL
 	KindBuilding     Kind = "building"     // a build begins; Paths says why, none at the start
 	KindServing      Kind = "serving"      // a build serves; Phases, Took
-	KindCompiled     Kind = "compiled"     // the compiled code of a build that serves by the interpreter has taken over; Took
+	KindCompiled     Kind = "compiled"     // compiled code has taken over from the interpreter; Build, Module, Took
 	KindFailed       Kind = "failed"       // a build does not serve; Stage, Message, Detail
 	KindUnchanged    Kind = "unchanged"    // a build gave the module that serves already
 	KindCapabilities Kind = "capabilities" // the manifest asks for others; Added, Removed
@@ -35,13 +39,11 @@ type Event struct {
 	Paths   []string      `json:"paths,omitempty"`
 	Added   []string      `json:"added,omitempty"`
 	Removed []string      `json:"removed,omitempty"`
+	Tier    string        `json:"tier,omitempty"` // with KindServing: "interpreted" or "compiled"
 	Phases  []Phase       `json:"phases,omitempty"`
 	Status  int           `json:"status,omitempty"`
 	Took    time.Duration `json:"took_ns,omitempty"`
 }
 
 // Phase is one step of a reload and how long it took.
-type Phase struct {
-	Name string        `json:"name"`
-	Took time.Duration `json:"took_ns"`
-}
+type Phase = devhost.Phase

@@ -12,6 +12,7 @@ import (
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
+	"github.com/waxosuit/waxo/wapc"
 )
 
 // attempt is one way from a change to a build that serves.
@@ -113,9 +114,29 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 	}
 	swapped()
 	w.serving, w.anew = module{sealed: made.Sealed, signed: w.opts.Now(), label: label}, false
-	w.opts.Events(Event{Kind: KindServing, Build: a.number, Module: made.Short(), Detail: made.Output, Phases: a.phases, Took: time.Since(a.at)})
+	tier := g.Tier()
+	w.opts.Events(Event{
+		Kind: KindServing, Build: a.number, Module: made.Short(), Detail: made.Output, Tier: tier.String(),
+		Phases: devhost.Detail(a.phases, g.CompileStats(), tier), Took: time.Since(a.at),
+	})
+	if tier == wapc.TierInterpreted {
+		w.following.Go(func() { w.follow(g, Event{Kind: KindCompiled, Build: a.number, Module: made.Short()}, a.at) })
+	}
 	w.settle(ctx, made)
 	return nil
+}
+
+// follow tells when compiled code takes over from the interpreter. A guest that
+// is replaced before that is not worth a word.
+func (w *Workbench) follow(g *devhost.Guest, e Event, since time.Time) {
+	err := g.Compiled(context.Background()) // ends with the guest
+	switch e.Took = time.Since(since); {
+	case errors.Is(err, wapc.ErrClosed):
+		return
+	case err != nil:
+		e.Kind, e.Took, e.Message = KindNotice, 0, "the guest stays interpreted: "+err.Error()
+	}
+	w.opts.Events(e)
 }
 
 // settle does what can wait until the new build serves. Its failure is told,

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -85,6 +86,8 @@ type Workbench struct {
 	pending  []string // changes that no finished build has taken in
 	serving  module   // what serves
 	building atomic.Bool
+
+	following sync.WaitGroup // what waits for compiled code
 }
 
 // module is a sealed module that was built, and its label.
@@ -159,6 +162,7 @@ func (w *Workbench) Run(ctx context.Context) (err error) {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.opts.StopTimeout)
 		defer cancel()
 		err = errors.Join(err, w.host.Close(stop))
+		w.following.Wait()
 	}()
 	if err := w.bind(ctx, w.opts.Project.Manifest()); err != nil {
 		return err
