@@ -55,6 +55,7 @@ const (
 
 type entryHeader struct {
 	facts
+	Key         moduleKey
 	MachineCode string // its file, in the entry's folder
 	Size        int64  // of that file
 	Sum         uint32

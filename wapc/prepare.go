@@ -50,10 +50,10 @@ func prepare(module []byte, key moduleKey) (*prepared, error) {
 	if err := bound(m); err != nil {
 		return nil, &FormatError{err}
 	}
-	if err := makeInterruptible(m); err != nil {
+	if p.spans, err = takeData(m); err != nil {
 		return nil, &FormatError{err}
 	}
-	if p.spans, err = takeData(m); err != nil {
+	if err := makeInterruptible(m); err != nil {
 		return nil, &FormatError{err}
 	}
 	strip(m)
