@@ -125,12 +125,14 @@ func namesData(m *wasm.Module) (bool, error) {
 		return false, nil
 	}
 	for i := range m.Code {
-		named := false
-		err := walk(m.Code[i].Code, func(in wasm.Instr) {
-			named = named || in.Op == opMemoryInit || in.Op == opDataDrop
-		})
-		if named || err != nil {
-			return named, err
+		r := wasm.NewReader(m.Code[i].Code)
+		for in, ok := r.Next(); ok; in, ok = r.Next() {
+			if in.Op == opMemoryInit || in.Op == opDataDrop {
+				return true, nil
+			}
+		}
+		if r.Err() != nil {
+			return false, r.Err()
 		}
 	}
 	return false, nil
