@@ -153,7 +153,11 @@ func layOut(segments []wasm.Data) []span {
 	}
 	byOffset := func(s, t span) int { return cmp.Compare(s.at, t.at) }
 	spans, ends := []span(nil), []uint64(nil)
-	for _, p := range slices.SortedStableFunc(slices.Values(parts), byOffset) {
+	sorted := parts
+	if !slices.IsSortedFunc(parts, byOffset) { // toolchains sort them
+		sorted = slices.SortedStableFunc(slices.Values(parts), byOffset)
+	}
+	for _, p := range sorted {
 		begin, end := p.at&^(wasmPage-1), p.at+uint64(len(p.data))
 		if last := len(spans) - 1; last >= 0 && begin <= roundUp(ends[last]) {
 			ends[last] = max(ends[last], end)
