@@ -81,6 +81,9 @@ func (d *diskCache) load(ctx context.Context, key moduleKey, b building) (c *cod
 		}
 	}()
 	h, p, err := decodeEntry(content)
+	if err == nil && h.Key != key {
+		err = errDamaged
+	}
 	if err != nil {
 		return nil, f, err
 	}
@@ -168,7 +171,7 @@ func (s *scratch) finish(p *prepared) error {
 	if err := os.RemoveAll(filepath.Join(s.folder, full)); err != nil {
 		return err
 	}
-	h := entryHeader{MachineCode: wanted}
+	h := entryHeader{Key: s.key, MachineCode: wanted}
 	if h.Sum, h.Size, err = sumFile(filepath.Join(s.folder, wanted)); err != nil {
 		return err
 	}

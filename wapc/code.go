@@ -20,7 +20,6 @@ type code struct {
 	image    *image // what an instance's memory holds at the start
 	cache    wazero.CompilationCache
 	runtime  wazero.Runtime
-	hostCode wazero.CompiledModule
 	compiled wazero.CompiledModule
 
 	released func() // is told of the end; nil: nobody
@@ -57,11 +56,10 @@ func build(ctx context.Context, p *prepared, im *image, b building) (c *code, er
 	// With one worker the engine would not look at the context.
 	ctx = experimental.WithCompilationWorkers(ctx, max(2, runtime.GOMAXPROCS(0)))
 	c.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	if c.hostCode, err = hostModule(c.runtime, p.Form).Compile(ctx); err != nil {
-		return c, err
-	}
-	if _, err = c.runtime.InstantiateModule(ctx, c.hostCode, wazero.NewModuleConfig().WithName(importModule)); err != nil {
-		return c, err
+	for _, host := range []wazero.HostModuleBuilder{hostModule(c.runtime, p.Form), meterModule(c.runtime)} {
+		if _, err = host.Instantiate(ctx); err != nil {
+			return c, err
+		}
 	}
 	if p.code == nil {
 		c.compiled, err = c.runtime.CompileModule(ended(ctx), p.skeleton)
@@ -94,7 +92,7 @@ func (c *code) drop(ctx context.Context) error {
 	if c.runtime != nil {
 		errs = append(errs, c.runtime.Close(ctx))
 	}
-	for _, part := range []api.Closer{c.compiled, c.hostCode, c.cache} {
+	for _, part := range []api.Closer{c.compiled, c.cache} {
 		if part != nil {
 			errs = append(errs, part.Close(ctx))
 		}

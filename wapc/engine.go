@@ -56,19 +56,16 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	if opts == nil {
 		opts = &EngineOptions{}
 	}
-	// Reading debug information takes longer than all else of a warm start. The
-	// names of functions, which traps tell, come from the name section.
-	plain := func(c wazero.RuntimeConfig) wazero.RuntimeConfig {
-		return c.WithDebugInfoEnabled(false).WithCloseOnContextDone(stopsByContext)
-	}
 	e := &Engine{
 		tier:    TierCompiled,
 		first:   opts.InterpretFirst,
 		modules: map[*Module]struct{}{},
 		codes:   map[moduleKey]known{},
 	}
-	e.config[TierInterpreted] = plain(wazero.NewRuntimeConfigInterpreter())
-	e.config[TierCompiled] = plain(wazero.NewRuntimeConfig())
+	// Reading debug information takes longer than all else of a warm start. The
+	// names of functions, which traps tell, come from the name section.
+	e.config[TierInterpreted] = wazero.NewRuntimeConfigInterpreter().WithDebugInfoEnabled(false)
+	e.config[TierCompiled] = wazero.NewRuntimeConfig().WithDebugInfoEnabled(false)
 	if opts.Interpreter {
 		e.tier = TierInterpreted
 		return e, nil // there is nothing to keep

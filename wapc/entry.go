@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"unicode/utf8"
 
 	"github.com/waxosuit/waxo/wapc/wasm"
 )
@@ -35,6 +36,9 @@ func keyOf(module []byte) (key moduleKey, err error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "waxo %d %s %s\n", preparation, runtime.GOOS, runtime.GOARCH)
 	for _, s := range sections {
+		if !utf8.ValidString(s.Name) {
+			return key, fmt.Errorf("%w: the name of a custom section is not UTF-8", wasm.ErrMalformed)
+		}
 		if s.ID != 0 || s.Name == wasm.NameSection {
 			h.Write(module[s.Start:s.End])
 		}
@@ -55,6 +59,7 @@ const (
 
 type entryHeader struct {
 	facts
+	Key         moduleKey
 	MachineCode string // its file, in the entry's folder
 	Size        int64  // of that file
 	Sum         uint32

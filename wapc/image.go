@@ -125,12 +125,14 @@ func namesData(m *wasm.Module) (bool, error) {
 		return false, nil
 	}
 	for i := range m.Code {
-		named := false
-		err := walk(m.Code[i].Code, func(in wasm.Instr) {
-			named = named || in.Op == opMemoryInit || in.Op == opDataDrop
-		})
-		if named || err != nil {
-			return named, err
+		r := wasm.NewReader(m.Code[i].Code)
+		for in, ok := r.Next(); ok; in, ok = r.Next() {
+			if in.Op == opMemoryInit || in.Op == opDataDrop {
+				return true, nil
+			}
+		}
+		if r.Err() != nil {
+			return false, r.Err()
 		}
 	}
 	return false, nil
@@ -151,7 +153,11 @@ func layOut(segments []wasm.Data) []span {
 	}
 	byOffset := func(s, t span) int { return cmp.Compare(s.at, t.at) }
 	spans, ends := []span(nil), []uint64(nil)
-	for _, p := range slices.SortedStableFunc(slices.Values(parts), byOffset) {
+	sorted := parts
+	if !slices.IsSortedFunc(parts, byOffset) { // toolchains sort them
+		sorted = slices.SortedStableFunc(slices.Values(parts), byOffset)
+	}
+	for _, p := range sorted {
 		begin, end := p.at&^(wasmPage-1), p.at+uint64(len(p.data))
 		if last := len(spans) - 1; last >= 0 && begin <= roundUp(ends[last]) {
 			ends[last] = max(ends[last], end)

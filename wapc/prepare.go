@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/waxosuit/waxo/wapc/meter"
 	"github.com/waxosuit/waxo/wapc/wasm"
 )
 
@@ -50,13 +51,13 @@ func prepare(module []byte, key moduleKey) (*prepared, error) {
 	if err := bound(m); err != nil {
 		return nil, &FormatError{err}
 	}
-	if err := makeInterruptible(m); err != nil {
-		return nil, &FormatError{err}
-	}
 	if p.spans, err = takeData(m); err != nil {
 		return nil, &FormatError{err}
 	}
 	strip(m)
+	if err := meter.Rewrite(m, nil); err != nil {
+		return nil, &FormatError{err}
+	}
 	p.code = m.Encode()
 	p.skeleton = skeletonOf(m, key)
 	return p, nil
