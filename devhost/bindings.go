@@ -261,6 +261,6 @@ type dispatcher struct {
 	capability string
 }
 
-func (d dispatcher) Dispatch(ctx context.Context, operation string, payload []byte) (capability.Reply, error) {
-	return d.host.dispatch(ctx, d.capability, operation, payload)
+func (d dispatcher) Dispatch(ctx context.Context, operation string, payload, into []byte) (capability.Reply, error) {
+	return d.host.dispatch(ctx, d.capability, operation, payload, into)
 }

@@ -238,7 +238,7 @@ func (h *Host) acquire() *Guest {
 }
 
 // dispatch carries an operation of a capability to the guest.
-func (h *Host) dispatch(ctx context.Context, id, operation string, payload []byte) (capability.Reply, error) {
+func (h *Host) dispatch(ctx context.Context, id, operation string, payload, into []byte) (capability.Reply, error) {
 	if h.opts.Development {
 		h.awaitFirst(ctx)
 	}
@@ -287,7 +287,7 @@ func (h *Host) noGuest() error {
 // Call has the current guest handle an operation of a capability, as a
 // provider's Dispatcher would. For Core no claim is needed.
 func (h *Host) Call(ctx context.Context, id, operation string, payload []byte) (capability.Reply, error) {
-	return h.dispatch(ctx, id, operation, payload)
+	return h.dispatch(ctx, id, operation, payload, nil)
 }
 
 // Close unbinds everything, so that no new call arrives, lets the calls in

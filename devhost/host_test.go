@@ -80,12 +80,12 @@ func TestIncomingCallsNeedTheClaimToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	serve(t, h, s.sign(guestModule, nil, capability.KeyValue), "")
-	_, err := p.dispatcher.Dispatch(t.Context(), capability.OpHandleRequest, []byte("v"))
+	_, err := p.dispatcher.Dispatch(t.Context(), capability.OpHandleRequest, []byte("v"), nil)
 	if e := capability.AsError(err); e == nil || e.Code != capability.CodeDenied {
 		t.Errorf("got %v, want a denial", err)
 	}
 	serve(t, h, s.sign(guestModule, nil, capability.HTTPServer), "")
-	reply, err := p.dispatcher.Dispatch(t.Context(), capability.OpHandleRequest, []byte("v"))
+	reply, err := p.dispatcher.Dispatch(t.Context(), capability.OpHandleRequest, []byte("v"), nil)
 	if err != nil || string(reply.Payload) != "VERSION0" || reply.Build != "" {
 		t.Errorf("got %+v, %v", reply, err)
 	}

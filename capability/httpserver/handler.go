@@ -64,7 +64,7 @@ func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, access *Acces
 	if f != nil {
 		return nil, f
 	}
-	reply, err := h.dispatcher.Dispatch(r.Context(), capability.OpHandleRequest, payload)
+	reply, err := h.dispatcher.Dispatch(r.Context(), capability.OpHandleRequest, payload, nil)
 	access.Build = reply.Build
 	if err != nil {
 		// A call that was given up may not have ended everywhere yet: its

@@ -40,11 +40,14 @@ var bindingID = capability.BindingID{Guest: "MTEST", Name: capability.DefaultBin
 // patience bounds every wait for something that should happen at once.
 const patience = 10 * time.Second
 
-// dispatch is a Dispatcher.
+// dispatch is a Dispatcher. Its answers lie in the room that it was given, where
+// they fit, as those of a host do.
 type dispatch func(ctx context.Context, operation string, payload []byte) (capability.Reply, error)
 
-func (d dispatch) Dispatch(ctx context.Context, operation string, payload []byte) (capability.Reply, error) {
-	return d(ctx, operation, payload)
+func (d dispatch) Dispatch(ctx context.Context, operation string, payload, into []byte) (capability.Reply, error) {
+	reply, err := d(ctx, operation, payload)
+	reply.Payload = append(into[:0], reply.Payload...)
+	return reply, err
 }
 
 // guest is a Dispatcher that behaves as a host with this guest would.
