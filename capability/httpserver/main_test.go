@@ -21,7 +21,17 @@ import (
 // TestBindTakenPort.
 const holdPort = "HTTPSERVER_TEST_HOLD_PORT"
 
+// sendLoad makes this test binary send requests, for BenchmarkEcho.
+const sendLoad = "HTTPSERVER_TEST_SEND_LOAD"
+
 func TestMain(m *testing.M) {
+	if args := os.Getenv(sendLoad); args != "" {
+		if err := sendRequests(args); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Getenv(holdPort) != "" {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
