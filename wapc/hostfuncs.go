@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"runtime/debug"
 	"strings"
 	"unicode/utf8"
@@ -15,6 +16,7 @@ const (
 	maxName    = 1 << 10  // bytes of a binding, a namespace or an operation
 	maxText    = 64 << 10 // bytes of an error's text
 	maxInterns = 64       // names that an instance remembers
+	maxKept    = 1 << 19  // bytes of a buffer that an instance keeps for its next call
 )
 
 // Why a host call fails without reaching a Host.
@@ -91,7 +93,7 @@ func (in *instance) guestResponse(_ *invocation, mem api.Memory, stack []uint64)
 		in.run.tooLarge = &SizeError{in.run.operation, "response", int64(len(b)), int64(limit)}
 		return
 	}
-	in.run.response = append([]byte(nil), b...)
+	in.run.response = append(in.run.response, b...)
 }
 
 func (in *instance) guestError(_ *invocation, mem api.Memory, stack []uint64) {
@@ -150,8 +152,12 @@ func (in *instance) perform(ctx context.Context, call HostCall, payload []byte) 
 	case len(payload) > opts.MaxHostPayload:
 		return nil, &SizeError{call.Operation, "host call payload", int64(len(payload)), int64(opts.MaxHostPayload)}
 	}
-	call.Payload = append([]byte(nil), payload...)
+	in.hostPayload = append(in.hostPayload[:0], payload...)
+	call.Payload, call.Into = in.hostPayload, in.into[:0]
 	in.guard(func() { answer, err = opts.Host.HostCall(ctx, call) })
+	if n := min(len(answer), maxKept); n > cap(in.into) { // the next of its size shall have room
+		in.into = make([]byte, 0, 1<<bits.Len(uint(n-1)))
+	}
 	if err == nil && len(answer) > opts.MaxHostResponse {
 		return nil, &SizeError{call.Operation, "host call response", int64(len(answer)), int64(opts.MaxHostResponse)}
 	}

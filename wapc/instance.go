@@ -22,6 +22,8 @@ type instance struct {
 	started bool
 	dead    bool // it must not serve again
 
+	hostPayload, into []byte // what a host call gets, and where it may answer
+
 	run runState
 }
 
@@ -31,7 +33,7 @@ type runState struct {
 	starting  bool
 	payload   []byte
 
-	response  []byte
+	response  []byte // is appended to
 	responded bool
 	guestErr  string
 	tooLarge  *SizeError // what the guest handed over
@@ -118,44 +120,49 @@ func (in *instance) instantiate(ctx *invocation) (err error) {
 
 // call has the guest handle one operation. Its errors are those of Pool.Call's
 // documentation.
-func (in *instance) call(ctx context.Context, operation string, payload []byte) ([]byte, error) {
+func (in *instance) call(ctx context.Context, dst []byte, operation string, payload []byte) ([]byte, error) {
 	in.reset(operation, payload)
+	in.run.response = dst
 	timeout := in.pool.opts.CallTimeout
 	run := in.stopper.begin(ctx, in, timeout)
 	in.stack = [2]uint64{uint64(len(operation)), uint64(len(payload))}
 	err := in.serve.CallWithStack(run, in.stack[:])
 	cause := in.stopper.end(ctx, run)
 	in.run.payload, in.run.hostAnswer = nil, nil
+	if cap(in.hostPayload) > maxKept {
+		in.hostPayload = nil
+	}
 	if err != nil {
 		in.dead = true
-		return nil, in.failure(err, cause, timeout)
+		return dst, in.failure(err, cause, timeout)
 	}
 	// The engine may close an instance whose context ended just before the guest
 	// came to its end.
 	in.dead = cause != nil
-	return in.result()
+	if err := in.result(); err != nil {
+		return dst, err
+	}
+	return in.run.response, nil
 }
 
 // result reads what the guest said by returning.
-func (in *instance) result() ([]byte, error) {
+func (in *instance) result() error {
 	run := &in.run
 	switch result := int32(in.stack[0]); result {
 	case 1:
 		if run.tooLarge != nil {
-			return nil, run.tooLarge
+			return run.tooLarge
 		}
-		response := run.response
-		run.response = nil
-		return response, nil
+		return nil
 	case 0:
 		e := &GuestError{Operation: run.operation, Message: run.guestErr}
 		if run.failedText != "" && containsText(run.guestErr, run.failedText) {
 			e.HostErr = run.failedErr
 		}
-		return nil, e
+		return e
 	default:
 		in.dead = true
-		return nil, &TrapError{
+		return &TrapError{
 			Operation: run.operation,
 			Reason:    fmt.Sprintf("the call protocol was broken: %s returned %d", exportCall, result),
 			Log:       run.log.lines(),
