@@ -102,12 +102,12 @@ func ReadBytes(b []byte) (p, rest []byte, err error) {
 
 // ReadString takes a string off the front of b.
 func ReadString(b []byte) (s string, rest []byte, err error) {
-	p, rest, err := readText(b)
+	p, rest, err := ReadText(b)
 	return string(p), rest, err
 }
 
-// readText is ReadString without the copy.
-func readText(b []byte) (p, rest []byte, err error) {
+// ReadText is ReadString without the copy: the bytes alias b.
+func ReadText(b []byte) (p, rest []byte, err error) {
 	p, rest, err = ReadBytes(b)
 	if err == nil && !utf8.Valid(p) {
 		return nil, nil, ErrUTF8
@@ -227,9 +227,9 @@ func ReadEntry(b []byte) (k, v, rest []byte, err error) {
 		}
 		switch {
 		case number == 1 && t == Bytes:
-			k, entry, err = readText(entry)
+			k, entry, err = ReadText(entry)
 		case number == 2 && t == Bytes:
-			v, entry, err = readText(entry)
+			v, entry, err = ReadText(entry)
 		default:
 			entry, err = Skip(entry, number, t)
 		}
