@@ -248,10 +248,11 @@ func (h *Host) dispatch(ctx context.Context, id, operation string, payload, into
 	}
 	defer g.release()
 	reply := capability.Reply{Build: h.label(g)}
-	if id != capability.Core && !g.serves(id) {
-		return reply, g.deny(id, operation)
+	spelling, err := g.spell(id, operation)
+	if err != nil {
+		return reply, err
 	}
-	answer, err := g.pool.Call(ctx, g.generation.Spell(id, operation), payload)
+	answer, err := g.pool.CallAppend(ctx, into[:0], spelling, payload)
 	if err != nil {
 		return reply, explain(err)
 	}
