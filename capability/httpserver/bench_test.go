@@ -10,14 +10,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/cputime"
 	"github.com/waxosuit/waxo/capability/payload/wire"
 )
 
@@ -83,26 +82,20 @@ func BenchmarkEcho(b *testing.B) {
 			ours := newSender(b, p.Addr(bindingID).String(), size)
 			theirs := newSender(b, listener.Addr().String(), size)
 			requests := max(64, (64<<20)/(size+16<<10))
+			var our, their cputime.Meter
 			for b.Loop() {
-				ours.round(b, requests)
-				theirs.round(b, requests)
+				our.Round(b, requests, func() { ours.send(b, requests) })
+				their.Round(b, requests, func() { theirs.send(b, requests) })
 			}
-			b.ReportMetric(ours.cpu(), "us-cpu/provider")
-			b.ReportMetric(theirs.cpu(), "us-cpu/net-http")
-			b.ReportMetric(ours.cpu()/theirs.cpu(), "cpu-ratio")
-			b.ReportMetric(ours.allocs(), "allocs/provider")
-			b.ReportMetric(theirs.allocs(), "allocs/net-http")
+			our.Report(b, "provider", &their, "net-http")
 		})
 	}
 }
 
-// sender is a process that sends requests to one address, and what they cost
-// this one.
+// sender is a process that sends requests to one address.
 type sender struct {
-	requests       io.Writer
-	done           *bufio.Reader
-	times          []float64 // us of CPU per request, one a round
-	mallocs, total uint64
+	requests io.Writer
+	done     *bufio.Reader
 }
 
 func newSender(b *testing.B, addr string, size int) *sender {
@@ -137,27 +130,6 @@ func (s *sender) send(b *testing.B, requests int) {
 		b.Fatal(err)
 	}
 }
-
-// round sends some requests and takes down what they cost.
-func (s *sender) round(b *testing.B, requests int) {
-	runtime.GC()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	begin := cpuTime(b)
-	s.send(b, requests)
-	s.times = append(s.times, float64((cpuTime(b)-begin).Nanoseconds())/1e3/float64(requests))
-	runtime.ReadMemStats(&after)
-	s.mallocs += after.Mallocs - before.Mallocs
-	s.total += uint64(requests)
-}
-
-// cpu is the median.
-func (s *sender) cpu() float64 {
-	slices.Sort(s.times)
-	return s.times[len(s.times)/2]
-}
-
-func (s *sender) allocs() float64 { return float64(s.mallocs) / float64(s.total) }
 
 // sendRequests is the other process: for each number on its input it sends so
 // many requests to an address, with a body of so many bytes.
