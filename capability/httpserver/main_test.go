@@ -218,3 +218,15 @@ func counted(d dispatch, n *atomic.Int64) dispatch {
 		return d(ctx, operation, payload)
 	}
 }
+
+// recordingDispatcher sees the buffers that it is given.
+type recordingDispatcher struct {
+	see func(payload, into []byte) error
+}
+
+func (d *recordingDispatcher) Dispatch(_ context.Context, _ string, payload, into []byte) (capability.Reply, error) {
+	if err := d.see(payload, into); err != nil {
+		return capability.Reply{}, err
+	}
+	return capability.Reply{Payload: append(into[:0], "\x08\xc8\x01"...)}, nil
+}

@@ -33,18 +33,21 @@ func (m *Meter) Round(b *testing.B, calls int, perform func()) {
 	m.alloc += after.Mallocs - before.Mallocs
 }
 
-// median is what a call costs, in us of CPU.
-func (m *Meter) median() float64 {
-	sorted := slices.Sorted(slices.Values(m.rounds))
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
 	return sorted[len(sorted)/2]
 }
 
 // Report adds to a benchmark what calls of m cost, what those of the limit do,
-// and the ratio.
+// and the ratio: the median of those of each round and the limit's beside it.
 func (m *Meter) Report(b *testing.B, name string, limit *Meter, limitName string) {
 	for who, m := range map[string]*Meter{name: m, limitName: limit} {
-		b.ReportMetric(m.median(), "us-cpu/"+who)
+		b.ReportMetric(median(m.rounds), "us-cpu/"+who)
 		b.ReportMetric(float64(m.alloc)/float64(m.calls), "allocs/"+who)
 	}
-	b.ReportMetric(m.median()/limit.median(), "cpu-ratio")
+	ratios := make([]float64, len(m.rounds))
+	for i := range ratios {
+		ratios[i] = m.rounds[i] / limit.rounds[i]
+	}
+	b.ReportMetric(median(ratios), "cpu-ratio")
 }
