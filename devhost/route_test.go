@@ -132,13 +132,13 @@ func BenchmarkDispatch(b *testing.B) {
 			}
 		})
 	}
-	d := dispatcher{h, capability.Core}
+	d, request := dispatcher{h, capability.Core}, []byte("v")
 	run("host", func() error {
-		_, err := d.Dispatch(context.Background(), "Test", []byte("v"), into)
+		_, err := d.Dispatch(context.Background(), "Test", request, into)
 		return err
 	})
 	run("pool", func() error {
-		_, err := g.pool.CallAppend(context.Background(), into, "wascap:httpsrv!Test", []byte("v"))
+		_, err := g.pool.CallAppend(context.Background(), into, "wascap:httpsrv!Test", request)
 		return err
 	})
 }
