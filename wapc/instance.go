@@ -15,6 +15,7 @@ type instance struct {
 	pool    *Pool
 	stopper stopper
 	memory  linearMemory
+	code    *code // what guest is an instance of
 	guest   api.Module
 	serve   api.Function // __guest_call
 	stack   [2]uint64    // its parameters and result
@@ -102,8 +103,10 @@ func (in *instance) instantiate(ctx *invocation) (err error) {
 			err = fmt.Errorf("the engine failed: %v", v)
 		}
 	}()
-	m := in.pool.module
-	if in.guest, err = m.runtime.InstantiateModule(ctx, m.compiled, guestConfig); err != nil {
+	if in.code = in.pool.module.best(); in.code == nil {
+		return ErrClosed
+	}
+	if in.guest, err = in.code.runtime.InstantiateModule(ctx, in.code.compiled, guestConfig); err != nil {
 		return err
 	}
 	for _, name := range startExports {
@@ -179,4 +182,9 @@ func (in *instance) close() {
 		_ = in.guest.Close(context.Background())
 	}
 	in.memory.release()
+	if in.code != nil {
+		// Nothing waits for what this may release.
+		_ = in.code.drop(context.Background())
+		in.code = nil
+	}
 }

@@ -12,7 +12,7 @@ import (
 // the run was stopped, nil if it was not.
 func (in *instance) failure(err, cause error, timeout time.Duration) error {
 	run := &in.run
-	reason, stack := parseTrap(err.Error(), in.pool.module.compiled.Name())
+	reason, stack := parseTrap(err.Error(), in.pool.module.name)
 	switch {
 	case run.hostPanic != nil:
 		return run.hostPanic
