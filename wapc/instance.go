@@ -26,6 +26,8 @@ type instance struct {
 	hostPayload, into []byte // what a host call gets, and where it may answer
 
 	run runState
+
+	pooled
 }
 
 // runState is the state of one run of guest code: a call, or the start.
