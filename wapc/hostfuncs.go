@@ -154,7 +154,9 @@ func (in *instance) perform(ctx context.Context, call HostCall, payload []byte) 
 	}
 	in.hostPayload = append(in.hostPayload[:0], payload...)
 	call.Payload, call.Into = in.hostPayload, in.into[:0]
+	in.pool.entersHost(in)
 	in.guard(func() { answer, err = opts.Host.HostCall(ctx, call) })
+	in.pool.leavesHost(in)
 	if n := min(len(answer), maxKept); n > cap(in.into) { // the next of its size shall have room
 		in.into = make([]byte, 0, 1<<bits.Len(uint(n-1)))
 	}
