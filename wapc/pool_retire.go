@@ -117,8 +117,9 @@ func (p *Pool) discard(gone ...*instance) {
 		}
 	}
 	p.settle()
-	// Nobody waits for these, but the next call would.
-	for ; replace > p.starting && !p.closing && p.room(); replace-- {
+	// Nobody waits for these, but the next calls would.
+	replace -= p.starting + len(p.idle.list())
+	for ; replace > 0 && !p.closing && p.room(); replace-- {
 		p.start(false)
 	}
 }
