@@ -8,8 +8,9 @@ import (
 )
 
 // runnersPerCore is how many instances for each core may run guest code before
-// another one is started. Two keep a core busy while one is handed on.
-const runnersPerCore = 2
+// another one is started. More would not compute faster; fewer would let calls
+// wait for some that were interrupted in the middle of their work.
+const runnersPerCore = 4
 
 // stallTime is how long nobody gets an instance before another one is started
 // in spite of runnersPerCore: those that run may be long in coming back.

@@ -65,7 +65,7 @@ func TestBusyGuestsDoNotMultiply(t *testing.T) {
 				t.Error(o.err)
 			}
 		}
-		if s := p.Stats(); s.Instances > 2*runtime.GOMAXPROCS(0) || s.Calls != 100 || s.Idle != s.Instances {
+		if s := p.Stats(); s.Instances > 4*runtime.GOMAXPROCS(0) || s.Calls != 100 || s.Idle != s.Instances {
 			t.Errorf("stats: %+v", s)
 		}
 	})
@@ -75,7 +75,7 @@ func TestBusyGuestsDoNotMultiply(t *testing.T) {
 func TestLongRunnersDoNotBlock(t *testing.T) {
 	withinOf(t, "puppet8", wapc.PoolOptions{MaxInstances: 1000}, func(t *testing.T, p *wapc.Pool, g *gate) {
 		g.lines = make(chan struct{})
-		runners := 2 * runtime.GOMAXPROCS(0)
+		runners := 4 * runtime.GOMAXPROCS(0)
 		var calls []chan outcome
 		for range runners {
 			calls = append(calls, call(p, "op", string(logging().bytes())))

@@ -123,7 +123,7 @@ func hammer(t *testing.T, opts wapc.PoolOptions) {
 	if s.Traps < ends.trapped.Load() || s.Deadlines < ends.timedOut.Load() || s.Replaced < s.Traps {
 		t.Errorf("%d traps and %d deadlines, stats: %+v", ends.trapped.Load(), ends.timedOut.Load(), s)
 	}
-	if ran == 0 {
+	if ran == 0 && opts.MaxWaiting >= 0 {
 		t.Error("no call ran")
 	}
 }
