@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 )
 
 // EngineOptions configures an Engine.
@@ -77,10 +74,10 @@ func (e *Engine) Compile(ctx context.Context, module []byte) (*Module, error) {
 	if e.isClosed() {
 		return nil, ErrClosed
 	}
-	m, err := e.build(ctx, i, e.config.WithCompilationCache(e.cache))
+	c, err := build(ctx, i, e.config.WithCompilationCache(e.cache))
 	if err != nil && e.disk != nil && ctx.Err() == nil {
 		// A damaged file in the cache must not keep a good module from running.
-		m, err = e.build(ctx, i, e.config)
+		c, err = build(ctx, i, e.config)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -88,42 +85,14 @@ func (e *Engine) Compile(ctx context.Context, module []byte) (*Module, error) {
 		}
 		return nil, &FormatError{err}
 	}
-	m.engine, m.imports, m.memoryMin = e, i.imports, i.memoryMin
 	if e.disk != nil {
 		e.disk.trim()
 	}
+	m := newModule(e, i, c)
 	if err := e.adopt(m); err != nil {
-		return nil, errors.Join(err, m.release(context.WithoutCancel(ctx)))
+		return nil, errors.Join(err, c.drop(context.WithoutCancel(ctx)))
 	}
 	return m, nil
-}
-
-// build compiles the module and the host functions that it imports. Each module
-// has a runtime of its own: modules that use different forms of __host_call
-// must not meet in one.
-func (e *Engine) build(ctx context.Context, i *inspection, config wazero.RuntimeConfig) (m *Module, err error) {
-	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
-	m = &Module{pools: map[*Pool]struct{}{}, runtime: wazero.NewRuntimeWithConfig(ctx, config)}
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("the compiler failed: %v", v)
-		}
-		if err != nil {
-			err = errors.Join(err, m.release(context.WithoutCancel(ctx)))
-			m = nil
-		}
-	}()
-	if m.hostCode, err = hostModule(m.runtime, i.form).Compile(ctx); err != nil {
-		return m, err
-	}
-	if _, err = m.runtime.InstantiateModule(ctx, m.hostCode, wazero.NewModuleConfig().WithName(importModule)); err != nil {
-		return m, err
-	}
-	if _, err = meterModule(m.runtime).Instantiate(ctx); err != nil {
-		return m, err
-	}
-	m.compiled, err = m.runtime.CompileModule(ctx, i.code)
-	return m, err
 }
 
 // adopt makes the engine responsible for m.
@@ -161,81 +130,4 @@ func (e *Engine) Close(ctx context.Context) error {
 		e.disk.wait()
 	}
 	return errors.Join(append(errs, e.cache.Close(ctx))...)
-}
-
-// Module is a compiled module. It may be used from several goroutines at once.
-type Module struct {
-	engine    *Engine
-	runtime   wazero.Runtime
-	hostCode  wazero.CompiledModule
-	compiled  wazero.CompiledModule
-	imports   []string
-	memoryMin int64 // bytes
-
-	mu     sync.Mutex
-	closed bool
-	pools  map[*Pool]struct{}
-}
-
-// Imports lists what the module imports, in its order: "wapc.__host_call".
-func (m *Module) Imports() []string { return append([]string(nil), m.imports...) }
-
-// NewPool returns a pool of instances of the module. It starts none: Warm does.
-// Its errors are ErrClosed, and a *MemoryError if the module needs more memory
-// from the start than the limit allows.
-func (m *Module) NewPool(opts *PoolOptions) (*Pool, error) {
-	p := newPool(m, opts)
-	if m.memoryMin > p.opts.MemoryLimit {
-		return nil, &MemoryError{Limit: p.opts.MemoryLimit, Wanted: m.memoryMin}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return nil, ErrClosed
-	}
-	m.pools[p] = struct{}{}
-	go p.sweep()
-	return p, nil
-}
-
-// Close closes the module's pools as Pool.Close does, and releases its code.
-// It may be called twice.
-func (m *Module) Close(ctx context.Context) error {
-	m.mu.Lock()
-	first := !m.closed
-	m.closed = true
-	pools := make([]*Pool, 0, len(m.pools))
-	for p := range m.pools {
-		pools = append(pools, p)
-	}
-	m.mu.Unlock()
-	var errs []error
-	for _, p := range pools {
-		errs = append(errs, p.Close(ctx))
-	}
-	if first {
-		errs = append(errs, m.release(ctx))
-		m.engine.mu.Lock()
-		delete(m.engine.modules, m)
-		m.engine.mu.Unlock()
-	}
-	return errors.Join(errs...)
-}
-
-// release gives back the runtime and the code. Closing a runtime leaves code in
-// a shared cache: that is released by itself.
-func (m *Module) release(ctx context.Context) error {
-	errs := []error{m.runtime.Close(ctx)}
-	for _, c := range []api.Closer{m.compiled, m.hostCode} {
-		if c != nil {
-			errs = append(errs, c.Close(ctx))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (m *Module) forget(p *Pool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.pools, p)
 }

@@ -179,7 +179,9 @@ func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err 
 	}
 	in.hostPayload = append(in.hostPayload[:0], payload...)
 	call.Payload, call.Into = in.hostPayload, in.into[:0]
+	in.pool.entersHost(in)
 	answer, err = in.ask(call)
+	in.pool.leavesHost(in)
 	if n := min(len(answer), maxKept); n > cap(in.into) { // the next of its size shall have room
 		in.into = make([]byte, 0, 1<<bits.Len(uint(n-1)))
 	}

@@ -16,6 +16,7 @@ type instance struct {
 	pool    *Pool
 	stopper stopper
 	memory  linearMemory
+	code    *code // what guest is an instance of
 	guest   api.Module
 	serve   api.Function    // __guest_call
 	stack   [2]uint64       // its parameters and result
@@ -27,6 +28,8 @@ type instance struct {
 	hostPayload, into []byte // what a host call gets, and where it may answer
 
 	run runState
+
+	pooled
 }
 
 // runState is the state of one run of guest code: a call, or the start.
@@ -137,7 +140,7 @@ func (in *instance) start(ctx context.Context) error {
 	in.end()
 	if err == nil {
 		in.started = true
-		return callerGone("start", ctx.Err()) // which need not have been noticed
+		return nil
 	}
 	in.dead = true
 	failure := in.failure(err)
@@ -157,8 +160,10 @@ func (in *instance) instantiate(ctx context.Context) (err error) {
 			err = fmt.Errorf("the engine failed: %v", v)
 		}
 	}()
-	m := in.pool.module
-	if in.guest, err = m.runtime.InstantiateModule(ctx, m.compiled, guestConfig); err != nil {
+	if in.code = in.pool.module.best(); in.code == nil {
+		return ErrClosed
+	}
+	if in.guest, err = in.code.runtime.InstantiateModule(ctx, in.code.compiled, guestConfig); err != nil {
 		return err
 	}
 	for _, name := range startExports {
@@ -228,4 +233,9 @@ func (in *instance) close() {
 		_ = in.guest.Close(context.Background())
 	}
 	in.memory.release()
+	if in.code != nil {
+		// Nothing waits for what this may release.
+		_ = in.code.drop(context.Background())
+		in.code = nil
+	}
 }

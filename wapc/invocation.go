@@ -99,8 +99,12 @@ func (c *invocation) Err() error {
 }
 
 // Value returns the caller's value. Contexts that are derived from this one
-// find the context that they can wait for in this way.
+// find the context that they can wait for in this way, and the pool finds the
+// invocation itself.
 func (c *invocation) Value(key any) any {
+	if key == (depthKey{}) {
+		return c
+	}
 	if full := c.full.Load(); full != nil {
 		return full.Value(key)
 	}
