@@ -45,6 +45,9 @@ func build(ctx context.Context, i *inspection, config wazero.RuntimeConfig) (c *
 	if _, err = c.runtime.InstantiateModule(ctx, c.hostCode, wazero.NewModuleConfig().WithName(importModule)); err != nil {
 		return c, err
 	}
+	if _, err = meterModule(c.runtime).Instantiate(ctx); err != nil {
+		return c, err
+	}
 	c.compiled, err = c.runtime.CompileModule(ctx, i.code)
 	return c, err
 }

@@ -49,7 +49,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	}
 	// Reading debug information takes longer than all else of a warm start. The
 	// names of functions, which traps tell, come from the name section.
-	config = config.WithDebugInfoEnabled(false).WithCloseOnContextDone(stopsByContext)
+	config = config.WithDebugInfoEnabled(false)
 	e := &Engine{config: config, modules: map[*Module]struct{}{}}
 	if opts.CacheDir == "" {
 		e.cache = wazero.NewCompilationCache()

@@ -123,7 +123,7 @@ func (e *TrapError) Error() string {
 type DeadlineError struct {
 	Operation string // or the start function's name
 	Timeout   time.Duration
-	Stack     []string // as in TrapError; empty unless it was in a host call
+	Stack     []string // where it was, as in TrapError
 	Log       []string // as in TrapError
 }
 

@@ -74,7 +74,8 @@ func TestDeadline(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		e := as[*wapc.DeadlineError](t, err)
-		if e.Timeout != short || !slices.Equal(e.Log, []string{"still here"}) || !errors.Is(err, context.DeadlineExceeded) {
+		if e.Timeout != short || !slices.Equal(e.Log, []string{"still here"}) || !errors.Is(err, context.DeadlineExceeded) ||
+			len(e.Stack) == 0 || e.Stack[0] != "spin" {
 			t.Errorf("got %+v", e)
 		}
 		if s := p.Stats(); s.Instances != 0 || s.Deadlines != 1 || s.Replaced != 1 {
@@ -161,7 +162,7 @@ func TestNestedDeadline(t *testing.T) {
 	}}
 	_, err := run(t, &wapc.PoolOptions{Host: h, CallTimeout: short}, called("", "n", "Get", "").do(end, 1))
 	as[*wapc.DeadlineError](t, err)
-	if errors.As(innerErr, new(*wapc.DeadlineError)) || !errors.Is(innerErr, context.Canceled) {
+	if errors.As(innerErr, new(*wapc.DeadlineError)) || !errors.Is(innerErr, context.DeadlineExceeded) {
 		t.Fatalf("the inner call failed with %v", innerErr)
 	}
 }

@@ -20,14 +20,6 @@ const maxDepth = 32
 // depthKey finds the invocation that a context comes from.
 type depthKey struct{}
 
-// Value returns the invocation itself for the key that finds it.
-func (c *invocation) Value(key any) any {
-	if key == (depthKey{}) {
-		return c
-	}
-	return c.Context.Value(key)
-}
-
 // depthOf returns how deep a call with a context lies, up to one more than is
 // allowed: 1 for one that no guest made. What came back through another process
 // cannot be told from that.
@@ -37,7 +29,7 @@ func depthOf(ctx context.Context) (depth int) {
 		if run == nil {
 			break
 		}
-		ctx = run.Context
+		ctx = run.caller
 	}
 	return depth
 }

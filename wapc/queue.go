@@ -227,7 +227,7 @@ func (p *Pool) stopAll() int {
 		p.grant(p.queue.first, nil, ErrClosed)
 	}
 	for _, in := range p.all {
-		in.stopper.stop(ErrClosed)
+		in.stopper.stop()
 	}
 	n += len(p.all)
 	p.settle()
