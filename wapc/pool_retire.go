@@ -166,6 +166,7 @@ func (p *Pool) sweep() {
 // first tick after an instance's use may come at once: it counts the others.
 func (p *Pool) closeIdle() {
 	p.lock()
+	p.runners = runners() // it may change
 	now := p.tick.Add(1)
 	idle := p.idle.list()
 	keep := len(idle)
