@@ -106,6 +106,41 @@ func TestLongRunnersDoNotBlock(t *testing.T) {
 	})
 }
 
+// TestHostCallMakesRoom: those that ran enter a host call, and at that moment
+// the call that waits gets another instance.
+func TestHostCallMakesRoom(t *testing.T) {
+	withinOf(t, "puppet8", wapc.PoolOptions{}, func(t *testing.T, p *wapc.Pool, g *gate) {
+		g.lines = make(chan struct{})
+		s := called("", "n", "o", "")
+		work := string(s.do(consoleLog, s.text("here")...).do(hostCall).do(end, 1).bytes())
+		var calls []chan outcome
+		for range 4 * runtime.GOMAXPROCS(0) {
+			calls = append(calls, call(p, "op", work))
+			<-g.arrived
+		}
+		for range calls {
+			g.open <- struct{}{} // from the first host call to the line
+		}
+		synctest.Wait()
+		waiting := call(p, "op", string((&script{}).do(end, 1).bytes()))
+		synctest.Wait()
+		if s := p.Stats(); s.Waiting != 1 || s.Instances != len(calls) {
+			t.Errorf("stats: %+v", s)
+		}
+		begin := time.Now()
+		close(g.lines) // from the line to the second host call
+		if o := <-waiting; o.err != nil || time.Since(begin) != 0 {
+			t.Errorf("after %v: %+v", time.Since(begin), o)
+		}
+		close(g.open)
+		for _, c := range calls {
+			if o := <-c; o.err != nil {
+				t.Error(o.err)
+			}
+		}
+	})
+}
+
 func TestMemoryTotal(t *testing.T) {
 	for total, want := range map[int64]int{1: 1, 2*echoMemory - 1: 1, 3 * echoMemory: 3} {
 		within(t, wapc.PoolOptions{MemoryTotal: total}, func(t *testing.T, p *wapc.Pool, g *gate) {

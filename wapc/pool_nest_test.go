@@ -143,6 +143,33 @@ func TestEverybodyNests(t *testing.T) {
 	}
 }
 
+// TestTwoCallsFromOneHostCall: both come through, also where nobody else may
+// wait and only one of them at a time gets an instance.
+func TestTwoCallsFromOneHostCall(t *testing.T) {
+	n := &nest{}
+	nestOf(t, n, wapc.PoolOptions{MaxInstances: 1, MaxWaiting: -1}, func(t *testing.T, p *wapc.Pool) {
+		n.call = func(ctx context.Context, operation string, payload []byte) ([]byte, error) {
+			other := make(chan error)
+			go func() {
+				_, err := p.Call(ctx, operation, []byte("0"))
+				other <- err
+			}()
+			out, err := p.Call(ctx, operation, []byte("0"))
+			if err := <-other; err != nil {
+				t.Error(err)
+			}
+			return out, err
+		}
+		n.before = func(context.Context) error {
+			time.Sleep(time.Millisecond) // of the bubble's time
+			return nil
+		}
+		if out, err := p.Call(t.Context(), "host", []byte("1")); err != nil || string(out) != "done" {
+			t.Fatalf("got %q, %v", out, err)
+		}
+	})
+}
+
 // TestTwoGuestsCallEachOther is the same with two pools of one instance.
 func TestTwoGuestsCallEachOther(t *testing.T) {
 	n := &nest{}

@@ -61,10 +61,6 @@ func (p *Pool) place(in *instance) bool {
 		in.replace = !in.dead
 		return false
 	}
-	if in.extra && len(p.all)-p.extra < p.opts.MaxInstances && p.memoryInUse() <= p.opts.MemoryTotal {
-		in.extra = false
-		p.extra--
-	}
 	switch w := p.next(in); {
 	case w != nil:
 		if in.extra {
