@@ -25,7 +25,8 @@ type instance struct {
 	dead    bool // it must not serve again
 
 	names             names
-	hostPayload, into []byte // what a host call gets, and where it may answer
+	hostPayload, into []byte       // what a host call gets, and where it may answer
+	invocations       []invocation // for coming runs
 
 	run runState
 
@@ -47,6 +48,7 @@ type runState struct {
 
 	clock      clock
 	invocation *invocation // nil before the first host call
+	away       bool        // the Host is being called
 
 	// mishaps is touched in few runs, so that most need not clear it.
 	mishaps mishaps
@@ -106,7 +108,7 @@ func (c *engineContext) Value(key any) any {
 func (in *instance) begin(caller context.Context, operation string, timeout time.Duration) {
 	run := &in.run
 	run.caller, run.operation = caller, operation
-	run.starting, run.responded, run.hostCalled = false, false, false
+	run.starting, run.responded, run.hostCalled, run.away = false, false, false, false
 	run.clock = clock{timeout: timeout}
 	if run.marred {
 		run.mishaps, run.marred = mishaps{}, false
