@@ -116,7 +116,7 @@ func (in *instance) consoleLog(mem api.Memory, stack []uint64) {
 	if in.pool.opts.Host == nil {
 		return
 	}
-	in.run.clock.start(now())
+	in.leave()
 	defer in.guard()
 	in.run.away = true
 	in.pool.opts.Host.ConsoleLog(in.invocation(), line)
@@ -139,9 +139,7 @@ func (in *instance) hostCall(form callForm, mem api.Memory, stack []uint64) {
 	call.Operation = in.name(mem, &in.names.operation, "an operation", args[0], args[1])
 	payload := in.view(mem, fnHostCall, args[2], args[3])
 
-	t := now()
-	in.run.clock.start(t)
-	in.check(t)
+	in.leave()
 	answer, err := in.perform(&call, payload)
 	run := &in.run
 	if err != nil || run.invocation == nil || run.invocation.asked.Load() {

@@ -14,6 +14,7 @@ import (
 // for its stopper and its memory's size.
 type instance struct {
 	pool    *Pool
+	turns   *turns // of the engine
 	stopper stopper
 	memory  linearMemory
 	code    *code // what guest is an instance of
@@ -47,6 +48,7 @@ type runState struct {
 	hostAnswer []byte
 
 	clock      clock
+	turn       turn
 	invocation *invocation // nil before the first host call
 	away       bool        // the Host is being called
 
@@ -82,6 +84,7 @@ func (r *runState) mar() *mishaps {
 func newInstance(p *Pool) *instance {
 	return &instance{
 		pool:   p,
+		turns:  p.module.engine.turns,
 		memory: linearMemory{limit: uint64(p.opts.MemoryLimit)},
 		run:    runState{log: newLineLog(p.opts.LogLines)},
 	}
@@ -120,6 +123,10 @@ func (in *instance) begin(caller context.Context, operation string, timeout time
 // end leaves nothing behind that is the caller's or the Host's.
 func (in *instance) end() {
 	run := &in.run
+	if run.turn.busy > 0 {
+		in.turns.leave(&run.turn)
+		run.turn = turn{}
+	}
 	run.caller = nil
 	run.payload, run.response, run.hostAnswer = nil, nil, nil
 	if run.invocation != nil {
