@@ -32,6 +32,7 @@ type Engine struct {
 	config wazero.RuntimeConfig // without a cache
 	cache  wazero.CompilationCache
 	disk   *diskCache // nil: compiled code is kept in memory only
+	turns  *turns
 
 	mu      sync.Mutex
 	closed  bool
@@ -50,7 +51,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	// Reading debug information takes longer than all else of a warm start. The
 	// names of functions, which traps tell, come from the name section.
 	config = config.WithDebugInfoEnabled(false)
-	e := &Engine{config: config, modules: map[*Module]struct{}{}}
+	e := &Engine{config: config, turns: newTurns(), modules: map[*Module]struct{}{}}
 	if opts.CacheDir == "" {
 		e.cache = wazero.NewCompilationCache()
 		return e, nil
@@ -129,5 +130,6 @@ func (e *Engine) Close(ctx context.Context) error {
 	if e.disk != nil {
 		e.disk.wait()
 	}
+	e.turns.close()
 	return errors.Join(append(errs, e.cache.Close(ctx))...)
 }

@@ -118,7 +118,7 @@ func TestMemory(t *testing.T) {
 // TestStopIsFinal: a call may have its instance and not have begun when the
 // pool stops everything.
 func TestStopIsFinal(t *testing.T) {
-	in := newInstance(&Pool{})
+	in := newInstance(&Pool{module: &Module{engine: &Engine{}}})
 	in.stopper.stop()
 	for range 2 {
 		out, err := in.call(t.Context(), []byte("kept"), "op", nil)

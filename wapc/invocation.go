@@ -16,6 +16,7 @@ type invocation struct {
 	stopper *stopper
 	ends    time.Duration // since epoch
 	ended   atomic.Bool
+	asked   atomic.Bool // how long it lasts
 	full    atomic.Pointer[fullContext]
 }
 
@@ -24,8 +25,20 @@ type fullContext struct {
 	cancel context.CancelFunc
 }
 
+// invocationsAtOnce are allocated together.
+const invocationsAtOnce = 4
+
+// ask notes that somebody keeps to the deadline, so that it is worth while to
+// look at the clock when the host call ends.
+func (c *invocation) ask() {
+	if !c.asked.Load() {
+		c.asked.Store(true)
+	}
+}
+
 // waiting returns the context that can be waited for.
 func (c *invocation) waiting() *fullContext {
+	c.ask()
 	if full := c.full.Load(); full != nil {
 		return full
 	}
@@ -73,6 +86,7 @@ func (c *invocation) Deadline() (time.Time, bool) {
 	if full := c.full.Load(); full != nil {
 		return full.Deadline()
 	}
+	c.ask()
 	own := c.deadline()
 	if d, ok := c.caller.Deadline(); ok && d.Before(own) {
 		return d, true
@@ -86,6 +100,7 @@ func (c *invocation) Err() error {
 	if full := c.full.Load(); full != nil {
 		return full.Err()
 	}
+	c.ask()
 	if err := c.caller.Err(); err != nil {
 		return err
 	}

@@ -191,15 +191,8 @@ func (p *Pool) CallAppend(ctx context.Context, dst []byte, operation string, pay
 	if err != nil {
 		return dst, err
 	}
-	returned := false
-	defer func() {
-		if !returned { // the Host ended the goroutine from within a host call
-			in.dead = true
-		}
-		p.release(in, err)
-	}()
-	dst, err = in.call(ctx, dst, operation, payload)
-	returned = true
+	dst, err = in.call(ctx, dst, operation, payload) // see instance.guard
+	p.release(in, err)
 	return dst, err
 }
 
