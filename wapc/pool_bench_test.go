@@ -60,7 +60,7 @@ func (m *mutexPool) give(in *instance) {
 
 // idlePool is a pool of instances that idle and were never started.
 func idlePool(instances int) *Pool {
-	p := newPool(&Module{}, nil)
+	p := newPool(&Module{engine: &Engine{}}, nil)
 	p.lock()
 	for range instances {
 		in := p.add()
