@@ -179,27 +179,3 @@ func testDeadlock(t *testing.T, g *guesttest.Guest) {
 		t.Errorf("a deadlock = %v, want a trap", fmt.Sprint(err))
 	}
 }
-
-// BenchmarkCall sets an echo through package http beside the bare call of an
-// operation that does the same work, on the engine that guesttest makes.
-func BenchmarkCall(b *testing.B) {
-	g, _ := probe(b)
-	for _, size := range []int{64, 4 << 10, 256 << 10} {
-		req := &httppb.Request{Method: "POST", Path: "/echo", Body: make([]byte, size), Header: map[string]string{"Accept": "*/*", "Host": "localhost"}}
-		for name, call := range map[string]struct {
-			operation string
-			payload   []byte
-		}{
-			"bare": {"vendor:echo!Reverse", req.Body},
-			"http": {"wascap:httpserver!HandleRequest", req.AppendProto(nil)},
-		} {
-			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
-				for b.Loop() {
-					if _, err := g.Call(b, call.operation, call.payload); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
-	}
-}
