@@ -19,12 +19,17 @@ func FuzzDecodeRequest(f *testing.F) {
 	f.Add(append([]byte{5<<3 | 2, 1, 'x'}, encoded...))                // the body first
 	f.Add(append(encoded, 0x22, 4, 1<<3|2, 1, 'A', 2<<3|2))            // a broken entry
 	f.Add(append(encoded, 0x22, 5, 1<<3|2, 1, 'A', 7<<3, 1))           // an entry with a field that nobody knows
+	f.Add([]byte{0x8a, 0, 3, 'P', 'U', 'T', 0xa2, 0x80, 0, 5, 0x8a, 0, 1, 'A', 0x30}) // tags that are longer than they must be
+	f.Add(append([]byte{0x0a, 0x83, 0, 'P', 'U', 'T'}, encoded...))                      // and lengths
+	f.Add((&httppb.Request{Path: "/" + strings.Repeat("x", 300), Header: map[string]string{"A": strings.Repeat("ä", 100)}}).AppendProto(nil))
 	f.Add([]byte{0x0a, 2, 0xff, 0xfe})                                 // no UTF-8
 	f.Add([]byte{0x08, 1, 0x0b, 0x0c, 0x3a, 1, 'x', 0x41, 1, 2, 3, 4}) // wrong types, groups
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var want httppb.Request
 		wantErr := want.UnmarshalProto(b)
-		got, err := decodeRequest(b)
+		var x exchange
+		err := x.decode(b)
+		got := &x.request
 		if (err != nil) != (wantErr != nil) {
 			t.Fatalf("error %v, want %v", err, wantErr)
 		}
@@ -53,7 +58,7 @@ func FuzzEncodeResponse(f *testing.F) {
 			t.Skip()
 		}
 		var got httppb.Response
-		if err := got.UnmarshalProto(resp.encode(nil)); err != nil {
+		if err := got.UnmarshalProto(append(resp.appendHead(nil), body...)); err != nil {
 			t.Fatal(err)
 		}
 		if status == 0 {
@@ -86,11 +91,10 @@ func BenchmarkServe(b *testing.B) {
 		Header: map[string]string{"Accept": "*/*", "User-Agent": "curl/8.5.0", "Content-Type": "text/plain", "Content-Length": "4096"}}
 	payload := req.AppendProto(nil)
 	handler := func(r *Request) (*Response, error) { return &Response{Body: r.Body}, nil }
-	var out []byte
+	var x exchange
 	b.ReportAllocs()
 	for b.Loop() {
-		var err error
-		if out, err = serve(handler, payload, out[:0]); err != nil {
+		if _, err := x.serve(handler, payload); err != nil {
 			b.Fatal(err)
 		}
 	}

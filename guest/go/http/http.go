@@ -43,27 +43,41 @@ func Handle(h Handler) {
 	if h == nil {
 		panic("http: the handler is nil")
 	}
-	var out []byte // used again by the next response
+	var spare *exchange // of the request before
 	waxo.Handle("wascap:httpserver!HandleRequest", func(payload []byte) ([]byte, error) {
-		encoded, err := serve(h, payload, out[:0])
-		out = abi.Keep(encoded)
+		var x *exchange
+		if abi.Reuse {
+			x, spare = spare, nil
+		}
+		if x == nil {
+			x = new(exchange)
+		}
+		encoded, err := x.serve(h, payload)
+		if abi.Reuse && abi.Alone() {
+			spare = x.kept()
+		} else if !abi.Reuse {
+			x.request = Request{} // as good as gone, also in tests
+		}
 		return encoded, err
 	})
 }
 
 // Request is a request of an HTTP client.
+//
+// It is valid until the handler returns: then it becomes the next one. All strings
+// that come from it may be kept, but the Request, its Header and its Body may not.
 type Request struct {
 	Method   string // upper case, such as "GET"
 	Path     string // as it was sent, percent-encoded, without the query
 	RawQuery string // what followed the question mark, as it was sent
 	Header   Header
 
-	// Body is valid until the handler returns; what is to be kept must be
-	// copied. All strings may be kept.
+	// Body is the handler's own to change, until it returns.
 	Body []byte
 
 	query Values
 	path  []pathValue
+	some  [4]pathValue // room for path
 }
 
 // Query returns the parameters of the query. What is malformed is left out.
