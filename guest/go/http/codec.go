@@ -32,6 +32,12 @@ type exchange struct {
 	request Request
 	fields  []field // of the request's header
 	out     []byte
+
+	// The encoding of the request before, as the strings that were cut from it: that
+	// of the request line, and that of the header, which mostly stays the same from
+	// one request of a client to the next. What is the same is not read again.
+	line, header        string
+	method, path, query string
 }
 
 // kept returns x for the next request, nil if it grew too large for that.
@@ -70,24 +76,63 @@ func (x *exchange) serve(h Handler, payload []byte) ([]byte, error) {
 
 // decode reads a request. Its strings are copies, its body is not.
 func (x *exchange) decode(b []byte) error {
-	end, err := x.scan(b, false)
-	if err == nil && !ascii(b[:end]) {
-		_, err = x.scan(b, true)
+	x.request.reset()
+	if !x.again(b) {
+		if err := x.read(b); err != nil {
+			x.line, x.header = "", "" // what was known of it may be lost
+			return err
+		}
+	}
+	r := &x.request
+	r.Method, r.Path, r.RawQuery = x.method, x.path, x.query
+	r.Header.fields = x.fields[:len(x.fields):len(x.fields)]
+	return nil
+}
+
+// again reports whether a request is that before it, but for the body.
+func (x *exchange) again(b []byte) bool {
+	line, end := len(x.line), len(x.line)+len(x.header)
+	if line == 0 || end > len(b) || !abi.Equal(b[:line], x.line) || !abi.Equal(b[line:end], x.header) {
+		return false
+	}
+	if end == len(b) {
+		return true
+	}
+	body, rest, err := wire.ReadBytes(b[end+1:])
+	x.request.Body = body
+	return b[end] == requestBody<<3|byte(wire.Bytes) && err == nil && len(rest) == 0
+}
+
+// read is decode for a request that is not that before it.
+func (x *exchange) read(b []byte) error {
+	at, err := x.scan(b)
+	careful := err == nil && (at.odd || !abi.ASCII(b[:at.end]))
+	if careful {
+		at, err = x.scanWithCare(b)
 	}
 	if err != nil {
 		return err
 	}
-	r, copied := &x.request, string(b[:end])
-	from := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-	r.Method = cut(r.Method, from, copied)
-	r.Path = cut(r.Path, from, copied)
-	r.RawQuery = cut(r.RawQuery, from, copied)
-	for i := range x.fields {
-		f := &x.fields[i]
-		f.name, f.value = cut(f.name, from, copied), cut(f.value, from, copied)
+	if from := uintptr(unsafe.Pointer(unsafe.SliceData(b))); at.known {
+		x.line = string(b[:at.line])
+		x.cutLine(from)
+	} else {
+		copied := string(b[:at.end])
+		x.line, x.header = copied[:at.line], copied[at.line:]
+		x.cutLine(from)
+		for i := range x.fields {
+			f := &x.fields[i]
+			f.name, f.value = cut(f.name, from, copied), cut(f.value, from, copied)
+		}
 	}
-	r.Header.fields = x.fields
+	if careful {
+		x.line, x.header = "", "" // again and scan know the usual order alone
+	}
 	return nil
+}
+
+func (x *exchange) cutLine(from uintptr) {
+	x.method, x.path, x.query = cut(x.method, from, x.line), cut(x.path, from, x.line), cut(x.query, from, x.line)
 }
 
 // cut returns what stands in copied where s stands in the memory that was copied,
@@ -99,107 +144,145 @@ func cut(s string, from uintptr, copied string) string {
 	return copied[uintptr(unsafe.Pointer(unsafe.StringData(s)))-from:][:len(s)]
 }
 
-// scan finds the fields of a request in b, without a copy, and where the last of
-// its strings ends: the body, which may be large, comes last as protobuf encoders
-// have it. It looks at the encoding of strings only if checked is true.
-func (x *exchange) scan(b []byte, checked bool) (end int, err error) {
-	r := &x.request
-	*r = Request{}
-	x.fields = x.fields[:0]
+// extent is where the strings of a request stand in its encoding.
+type extent struct {
+	line, end int  // where the request line ends, and where the last string does
+	known     bool // the header is that of the request before
+	odd       bool // this is for scanWithCare
+}
+
+const headerTag = requestHeader<<3 | byte(wire.Bytes)
+
+// scan finds the fields of a request in b, without a copy and without a look at the
+// encoding of strings. It expects them in the usual order: request line, header, and
+// then the body, which may be large.
+func (x *exchange) scan(b []byte) (at extent, err error) {
+	x.method, x.path, x.query = "", "", ""
+	header := false // it has begun
 	for i := 0; i < len(b); {
 		tag := b[i]
-		if tag&7 != byte(wire.Bytes) || tag>>3 > requestBody || tag>>3 == 0 {
-			if tag, i, err = otherField(b, i, requestBody); err != nil {
-				return 0, err
-			}
-			if tag == 0 {
+		if tag == headerTag && !header {
+			header, at.line = true, i
+			if n := len(x.header); n > 0 && n <= len(b)-i && abi.Equal(b[i:i+n], x.header) {
+				i += n
+				at.known, at.end = true, i
 				continue
 			}
+			x.fields = x.fields[:0]
 		}
-		value, next, err := bytesAt(b, i+1)
+		var value []byte
+		if n := lengthAt(b, i+1); tag&7 == byte(wire.Bytes) && 8 <= tag && tag < 6<<3 && i+2+n <= len(b) {
+			value, i = b[i+2:i+2+n:i+2+n], i+2+n
+		} else if tag, value, i, err = next(b, i, requestBody); err != nil {
+			return at, err
+		}
+		switch {
+		case tag == 0:
+		case tag == requestBody<<3|byte(wire.Bytes):
+			x.request.Body = value
+		case header != (tag == headerTag), at.known, x.request.Body != nil:
+			return extent{odd: true}, nil
+		default:
+			at.end = i
+			if err := x.keep(tag, value, false); err != nil {
+				return at, err
+			}
+		}
+	}
+	if !header {
+		at.line, x.fields = at.end, x.fields[:0]
+	}
+	return at, nil
+}
+
+// scanWithCare does what scan does, in any order, and reports strings that are not
+// UTF-8. All strings count as the request line's.
+func (x *exchange) scanWithCare(b []byte) (at extent, err error) {
+	x.method, x.path, x.query, x.fields = "", "", "", x.fields[:0]
+	for i := 0; i < len(b); {
+		var tag byte
+		var value []byte
+		if tag, value, i, err = next(b, i, requestBody); err != nil {
+			return at, err
+		}
+		if tag == requestBody<<3|byte(wire.Bytes) {
+			x.request.Body = value
+		} else if tag != 0 {
+			at.line, at.end = i, i
+			err = x.keep(tag, value, true)
+		}
 		if err != nil {
-			return 0, err
-		}
-		i = next
-		if tag>>3 == requestBody {
-			r.Body = value
-			continue
-		}
-		end = i
-		if tag>>3 == requestHeader {
-			err = x.entry(value, checked)
-		} else if err = valid(value, checked); err == nil {
-			*r.line(tag >> 3) = view(value)
-		}
-		if err != nil {
-			return 0, err
+			return at, err
 		}
 	}
-	return end, nil
+	return at, nil
 }
 
-// otherField looks at a field whose tag is not one byte that is known. Where it is
-// one of the known fields all the same, up to number last, it returns its tag in
-// one byte and where that would stand; else it skips the field and returns no tag.
-func otherField(b []byte, i, last int) (tag byte, next int, err error) {
-	number, t, rest, err := wire.ReadTag(b[i:])
-	if err != nil {
-		return 0, 0, err
-	}
-	if t == wire.Bytes && number <= last {
-		return byte(number)<<3 | byte(t), len(b) - len(rest) - 1, nil
-	}
-	rest, err = wire.Skip(rest, number, t)
-	return 0, len(b) - len(rest), err
-}
-
-// line returns the field of the request line with that number.
-func (r *Request) line(number byte) *string {
-	switch number {
-	case requestMethod:
-		return &r.Method
-	case requestPath:
-		return &r.Path
-	}
-	return &r.RawQuery
-}
-
-// bytesAt is wire.ReadBytes from an offset of b.
-func bytesAt(b []byte, i int) (value []byte, next int, err error) {
+// lengthAt returns the length that stands in b at i, beyond any message where it
+// does not fit into one byte.
+func lengthAt(b []byte, i int) int {
 	if i < len(b) && b[i] < 0x80 {
-		if next = i + 1 + int(b[i]); next <= len(b) {
-			return b[i+1 : next : next], next, nil
-		}
-		return nil, 0, wire.ErrTruncated
+		return int(b[i])
 	}
-	value, rest, err := wire.ReadBytes(b[i:])
-	return value, len(b) - len(rest), err
+	return 1 << 30
+}
+
+// next returns the field that stands in b at i and where the one after it does. The
+// tag is 0 if the field is none of those up to number last, or of another type.
+func next(b []byte, i int, last int) (tag byte, value []byte, after int, err error) {
+	number, t, rest, err := wire.ReadTag(b[i:])
+	switch {
+	case err != nil:
+	case t == wire.Bytes && number <= last:
+		tag = byte(number)<<3 | byte(t)
+		value, rest, err = wire.ReadBytes(rest)
+	default:
+		rest, err = wire.Skip(rest, number, t)
+	}
+	return tag, value, len(b) - len(rest), err
+}
+
+// keep takes note of a string of the request line, or of an entry of the header,
+// without a copy.
+func (x *exchange) keep(tag byte, value []byte, checked bool) error {
+	line := &x.query
+	switch tag >> 3 {
+	case requestHeader:
+		return x.entry(value, checked)
+	case requestMethod:
+		line = &x.method
+	case requestPath:
+		line = &x.path
+	}
+	if checked && !utf8.Valid(value) {
+		return wire.ErrUTF8
+	}
+	*line = view(value)
+	return nil
 }
 
 // entry reads an entry of the header, without a copy.
 func (x *exchange) entry(b []byte, checked bool) error {
+	// Nearly all look like this: a name, a value, and their lengths in a byte each.
+	if n := lengthAt(b, 1); !checked && len(b) >= 4 && b[0] == 1<<3|byte(wire.Bytes) && n+4 <= len(b) {
+		if m := lengthAt(b, n+3); b[n+2] == 2<<3|byte(wire.Bytes) && n+4+m == len(b) {
+			x.fields = append(x.fields, field{name: view(b[2 : 2+n]), value: view(b[n+4:])})
+			return nil
+		}
+	}
 	var f field
 	for i := 0; i < len(b); {
-		tag := b[i]
-		if tag != 1<<3|byte(wire.Bytes) && tag != 2<<3|byte(wire.Bytes) {
-			var err error
-			if tag, i, err = otherField(b, i, 2); err != nil {
-				return err
-			}
-			if tag == 0 {
-				continue
-			}
-		}
-		value, next, err := bytesAt(b, i+1)
-		if err == nil {
-			err = valid(value, checked)
-		}
+		tag, value, after, err := next(b, i, 2)
 		if err != nil {
 			return err
 		}
-		if i = next; tag == 1<<3|byte(wire.Bytes) {
+		if tag != 0 && checked && !utf8.Valid(value) {
+			return wire.ErrUTF8
+		}
+		switch i = after; tag {
+		case 1<<3 | byte(wire.Bytes):
 			f.name = view(value)
-		} else {
+		case 2<<3 | byte(wire.Bytes):
 			f.value = view(value)
 		}
 	}
@@ -209,22 +292,6 @@ func (x *exchange) entry(b []byte, checked bool) error {
 
 // view returns b as a string, which shares its memory.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-func valid(b []byte, checked bool) error {
-	if checked && !utf8.Valid(b) {
-		return wire.ErrUTF8
-	}
-	return nil
-}
-
-// ascii reports whether b holds nothing but ASCII, of which every part is UTF-8.
-func ascii(b []byte) bool {
-	var all byte
-	for _, c := range b {
-		all |= c
-	}
-	return all < 0x80
-}
 
 // check reports what cannot be sent to a client.
 func (r *Response) check() error {

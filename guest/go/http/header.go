@@ -30,9 +30,7 @@ func (h *Header) Get(name string) string {
 
 // Set gives a name a value, in place of any that it has.
 func (h *Header) Set(name, value string) {
-	if contains(h.fields, name) {
-		h.Del(name)
-	}
+	h.Del(name)
 	h.Add(name, value)
 }
 
@@ -43,7 +41,10 @@ func (h *Header) Add(name, value string) {
 
 // Del removes a name.
 func (h *Header) Del(name string) {
-	kept := h.fields[:0]
+	if !contains(h.fields, name) {
+		return
+	}
+	kept := make([]field, 0, len(h.fields)) // a copy of h has the fields too
 	for _, f := range h.fields {
 		if !equalFold(f.name, name) {
 			kept = append(kept, f)

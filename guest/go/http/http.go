@@ -80,6 +80,11 @@ type Request struct {
 	some  [4]pathValue // room for path
 }
 
+// reset makes r an empty request, but for the room that it has.
+func (r *Request) reset() {
+	r.Method, r.Path, r.RawQuery, r.Header.fields, r.Body, r.query, r.path = "", "", "", nil, nil, nil, nil
+}
+
 // Query returns the parameters of the query. What is malformed is left out.
 func (r *Request) Query() Values {
 	if r.query == nil {

@@ -24,6 +24,9 @@ func put(x *Exchange) { spare.Put(x) }
 // at the same time.
 const Reuse = false
 
+// unaligned tells that words may be read from any address: not everywhere.
+const unaligned = false
+
 // Alone is never asked where Reuse is false.
 func Alone() bool { return false }
 

@@ -59,7 +59,7 @@ func guestCall(operationLen, messageLen uint32) int32 {
 	operationBuffer, messageBuffer = nil, nil
 	guestRequest(pointer(operation), pointer(message))
 
-	if !equal(operation, last.operation) {
+	if !Equal(operation, last.operation) {
 		look(operation)
 	}
 	var response []byte
@@ -82,34 +82,13 @@ func guestCall(operationLen, messageLen uint32) int32 {
 // look sets last. What handles an operation does not change once a call has come.
 func look(operation []byte) {
 	for _, r := range handlers {
-		if equal(operation, r.operation) {
+		if Equal(operation, r.operation) {
 			last = r
 			return
 		}
 	}
 	last.operation = string(operation)
 	last.handle, _ = find(last.operation)
-}
-
-// equal compares as == does, which on WebAssembly takes a byte at a time.
-func equal(b []byte, s string) bool {
-	n := len(b)
-	if n != len(s) {
-		return false
-	}
-	p, q := unsafe.Pointer(unsafe.SliceData(b)), unsafe.Pointer(unsafe.StringData(s))
-	i := 0
-	for ; i+8 <= n; i += 8 {
-		if *(*uint64)(unsafe.Add(p, i)) != *(*uint64)(unsafe.Add(q, i)) {
-			return false
-		}
-	}
-	for ; i < n; i++ {
-		if b[i] != s[i] {
-			return false
-		}
-	}
-	return true
 }
 
 func pointer(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
@@ -152,6 +131,9 @@ func Console(line string) {
 // Reuse tells that what served one call may serve the next: calls come one after
 // the other.
 const Reuse = true
+
+// unaligned tells that words may be read from any address.
+const unaligned = true
 
 // fewest is the least number of goroutines that were there when a call began or
 // ended: those that are not a handler's.
