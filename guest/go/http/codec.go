@@ -99,8 +99,11 @@ func (x *exchange) again(b []byte) bool {
 		return true
 	}
 	body, rest, err := wire.ReadBytes(b[end+1:])
+	if b[end] != bodyTag || err != nil || len(rest) > 0 {
+		return false
+	}
 	x.request.Body = body
-	return b[end] == requestBody<<3|byte(wire.Bytes) && err == nil && len(rest) == 0
+	return true
 }
 
 // read is decode for a request that is not that before it.
@@ -151,7 +154,10 @@ type extent struct {
 	odd       bool // this is for scanWithCare
 }
 
-const headerTag = requestHeader<<3 | byte(wire.Bytes)
+const (
+	headerTag = requestHeader<<3 | byte(wire.Bytes)
+	bodyTag   = requestBody<<3 | byte(wire.Bytes)
+)
 
 // scan finds the fields of a request in b, without a copy and without a look at the
 // encoding of strings. It expects them in the usual order: request line, header, and
@@ -178,7 +184,7 @@ func (x *exchange) scan(b []byte) (at extent, err error) {
 		}
 		switch {
 		case tag == 0:
-		case tag == requestBody<<3|byte(wire.Bytes):
+		case tag == bodyTag:
 			x.request.Body = value
 		case header != (tag == headerTag), at.known, x.request.Body != nil:
 			return extent{odd: true}, nil
@@ -205,7 +211,7 @@ func (x *exchange) scanWithCare(b []byte) (at extent, err error) {
 		if tag, value, i, err = next(b, i, requestBody); err != nil {
 			return at, err
 		}
-		if tag == requestBody<<3|byte(wire.Bytes) {
+		if tag == bodyTag {
 			x.request.Body = value
 		} else if tag != 0 {
 			at.line, at.end = i, i

@@ -22,6 +22,7 @@ func FuzzDecodeRequest(f *testing.F) {
 	f.Add([]byte{0x8a, 0, 3, 'P', 'U', 'T', 0xa2, 0x80, 0, 5, 0x8a, 0, 1, 'A', 0x30}) // tags that are longer than they must be
 	f.Add(append([]byte{0x0a, 0x83, 0, 'P', 'U', 'T'}, encoded...))                   // and lengths
 	f.Add((&httppb.Request{Path: "/" + strings.Repeat("x", 300), Header: map[string]string{"A": strings.Repeat("ä", 100)}}).AppendProto(nil))
+	f.Add([]byte("\x22\x06\n\x010\n\x0101\x040000000"))                // an unknown field instead of the body
 	f.Add([]byte{0x0a, 2, 0xff, 0xfe})                                 // no UTF-8
 	f.Add([]byte{0x08, 1, 0x0b, 0x0c, 0x3a, 1, 'x', 0x41, 1, 2, 3, 4}) // wrong types, groups
 	var x exchange                                                     // as in a guest, it serves one request after the other

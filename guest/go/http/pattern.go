@@ -35,6 +35,7 @@ func parsePattern(pattern string) (r route, problem string) {
 			return r, "names {" + s.text + "} twice"
 		}
 		r.segments = append(r.segments, s)
+		r.open = s.kind == rest
 	}
 	r.method = method
 	return r, ""
@@ -91,7 +92,7 @@ func compareRoutes(a, b route) int {
 
 // match compares the parts of a path with the segments of a pattern.
 func match(segments []segment, parts []string) bool {
-	if len(segments) != len(parts) && (len(segments) > len(parts) || segments[len(segments)-1].kind != rest) {
+	if len(segments) > len(parts) {
 		return false
 	}
 	for i := range segments {
@@ -101,9 +102,11 @@ func match(segments []segment, parts []string) bool {
 			return false
 		case s.kind == single && parts[i] == "":
 			return false
+		case s.kind == rest:
+			return true
 		}
 	}
-	return true
+	return len(segments) == len(parts)
 }
 
 // setPath keeps what the segments of a pattern matched.

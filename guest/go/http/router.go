@@ -15,6 +15,7 @@ type Router struct{ routes []route }
 type route struct {
 	method   string // "" is any
 	segments []segment
+	open     bool // the last segment matches any number of parts
 	handler  Handler
 }
 
@@ -69,7 +70,7 @@ func (rt *Router) Serve(r *Request) (*Response, error) {
 	matched := false
 	for i := range rt.routes {
 		route := &rt.routes[i]
-		if !match(route.segments, parts) {
+		if len(route.segments) != len(parts) && !route.open || !match(route.segments, parts) {
 			continue
 		}
 		switch {
