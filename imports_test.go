@@ -53,20 +53,22 @@ var rules = []rule{
 
 	// The foundation.
 	{packages: "wapc/wasm"},
+	{packages: "wapc/meter", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
 	{packages: "wapc/...", imports: []string{wazero + "/...", "wapc/wasm"}},
 	{packages: "wascap", imports: []string{nkeys, "wapc/wasm"}},
 	{packages: "capability"},
 	{packages: "capability/internal/protogen", imports: []string{
 		"github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}, command: true},
+	{packages: "capability/internal/cputime"},
 	{packages: "capability/payload/wire"},
 	{packages: "capability/payload/...", imports: []string{"capability/payload/wire"}, tests: []string{
 		"capability/payload/...", "github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}},
 
 	// The providers: clients of something outside, and of no other provider.
-	{packages: "capability/httpserver", imports: []string{"capability", "capability/payload/..."}},
-	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"emulators/redis"}},
+	{packages: "capability/httpserver", imports: []string{"capability", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
+	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis"}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},

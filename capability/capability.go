@@ -25,9 +25,10 @@ type Provider interface {
 	// the provider cannot be reached.
 	Bind(ctx context.Context, b Binding, d Dispatcher) error
 
-	// Call performs an operation for a bound guest. The payload is the
-	// provider's only until Call returns; the answer is the caller's. Every
-	// error is an *Error, or counts as one of CodeInternal.
+	// Call performs an operation for a bound guest. The payload and the room
+	// for the answer, Call.Into, are the provider's only until Call returns.
+	// The answer is the caller's, and may lie in Call.Into. Every error is an
+	// *Error, or counts as one of CodeInternal.
 	Call(ctx context.Context, c Call) ([]byte, error)
 
 	// Unbind ends a binding: what it started for the guest has stopped when it
@@ -45,12 +46,17 @@ type Dispatcher interface {
 	// OpHandleRequest. Every error is an *Error: CodeGuest, -Trap, -Deadline,
 	// -Memory, -Denied, -Provider, -Overloaded, -Unavailable, -TooLarge or -Canceled.
 	// The reply's Build is set with an error too, where a build was involved.
-	Dispatch(ctx context.Context, operation string, payload []byte) (Reply, error)
+	//
+	// The answer may be appended to into[:0], which may be nil, and so may lie in
+	// into. payload and into are the Dispatcher's until it returns, and for ever
+	// where it returns an error: a call that was given up may not have ended
+	// everywhere yet.
+	Dispatch(ctx context.Context, operation string, payload, into []byte) (Reply, error)
 }
 
 // Reply is a guest's answer.
 type Reply struct {
-	Payload []byte // the caller's own
+	Payload []byte // the caller's own; may lie in the room that it gave
 	Build   string // which build answered; empty outside development
 }
 
@@ -85,4 +91,5 @@ type Call struct {
 	BindingID
 	Operation string // bare name, such as OpGet
 	Payload   []byte
+	Into      []byte // room for the answer, from Into[:0] on; what is in it means nothing; may be nil
 }

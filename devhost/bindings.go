@@ -203,25 +203,25 @@ func (k bindingKey) incoming() bool {
 	return false
 }
 
-// lookup finds the binding that a guest names. It waits for one that is being
-// changed.
-func (h *Host) lookup(ctx context.Context, id, name string) (*bound, error) {
+// lookup finds the binding that a guest names, and the bindings that it is one
+// of. It waits for one that is being changed.
+func (h *Host) lookup(ctx context.Context, id, name string) (*map[bindingKey]*bound, *bound, error) {
 	if name == "" {
 		name = capability.DefaultBinding
 	}
 	for {
-		all := *h.bindings.Load()
-		b, ok := all[bindingKey{id, name}]
+		all := h.bindings.Load()
+		b, ok := (*all)[bindingKey{id, name}]
 		switch {
 		case !ok:
-			return nil, notBound(all, id, name)
+			return nil, nil, notBound(*all, id, name)
 		case b.changed == nil:
-			return b, nil
+			return all, b, nil
 		}
 		select {
 		case <-b.changed:
 		case <-ctx.Done():
-			return nil, capability.AsError(ctx.Err())
+			return nil, nil, capability.AsError(ctx.Err())
 		}
 	}
 }
@@ -261,6 +261,6 @@ type dispatcher struct {
 	capability string
 }
 
-func (d dispatcher) Dispatch(ctx context.Context, operation string, payload []byte) (capability.Reply, error) {
-	return d.host.dispatch(ctx, d.capability, operation, payload)
+func (d dispatcher) Dispatch(ctx context.Context, operation string, payload, into []byte) (capability.Reply, error) {
+	return d.host.dispatch(ctx, d.capability, operation, payload, into)
 }

@@ -32,6 +32,9 @@ type Guest struct {
 	closed atomic.Bool   // or about to be
 	ended  chan struct{} // closed when the host is done with it, once it was replaced
 	denied denials
+
+	routes    memo[callName, route]
+	spellings memo[operationName, string]
 }
 
 // denials remembers what was denied already, to say it once. What a guest can
@@ -270,31 +273,6 @@ func (g *Guest) deny(id, operation string) error {
 // guestHost serves the host calls of one guest. It is a type of its own so
 // that Guest does not export the methods.
 type guestHost struct{ *Guest }
-
-// HostCall carries a call of the guest to the provider that it is bound to.
-func (g guestHost) HostCall(ctx context.Context, call wapc.HostCall) ([]byte, error) {
-	id, operation, err := capability.Resolve(call.Namespace, call.Operation)
-	if err != nil {
-		return nil, err
-	}
-	if id == capability.Core { // no claim grants it, so none is to be asked for
-		return nil, &capability.Error{Code: capability.CodeUnsupported, Message: fmt.Sprintf("the host has no operation %q for guests to call", operation)}
-	}
-	if !g.granted[id] {
-		return nil, g.deny(id, operation)
-	}
-	if target, ok := g.host.opts.Aliases[id]; ok {
-		id = target
-	}
-	b, err := g.host.lookup(ctx, id, call.Binding)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.declares(operation); err != nil {
-		return nil, err
-	}
-	return b.Provider.Call(ctx, capability.Call{BindingID: b.id, Operation: operation, Payload: call.Payload})
-}
 
 // ConsoleLog passes on a line that the guest printed.
 func (g guestHost) ConsoleLog(_ context.Context, line string) { g.host.opts.Console(line) }

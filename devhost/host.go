@@ -238,7 +238,7 @@ func (h *Host) acquire() *Guest {
 }
 
 // dispatch carries an operation of a capability to the guest.
-func (h *Host) dispatch(ctx context.Context, id, operation string, payload []byte) (capability.Reply, error) {
+func (h *Host) dispatch(ctx context.Context, id, operation string, payload, into []byte) (capability.Reply, error) {
 	if h.opts.Development {
 		h.awaitFirst(ctx)
 	}
@@ -248,10 +248,11 @@ func (h *Host) dispatch(ctx context.Context, id, operation string, payload []byt
 	}
 	defer g.release()
 	reply := capability.Reply{Build: h.label(g)}
-	if id != capability.Core && !g.serves(id) {
-		return reply, g.deny(id, operation)
+	spelling, err := g.spell(id, operation)
+	if err != nil {
+		return reply, err
 	}
-	answer, err := g.pool.Call(ctx, g.generation.Spell(id, operation), payload)
+	answer, err := g.pool.CallAppend(ctx, into[:0], spelling, payload)
 	if err != nil {
 		return reply, explain(err)
 	}
@@ -287,7 +288,7 @@ func (h *Host) noGuest() error {
 // Call has the current guest handle an operation of a capability, as a
 // provider's Dispatcher would. For Core no claim is needed.
 func (h *Host) Call(ctx context.Context, id, operation string, payload []byte) (capability.Reply, error) {
-	return h.dispatch(ctx, id, operation, payload)
+	return h.dispatch(ctx, id, operation, payload, nil)
 }
 
 // Close unbinds everything, so that no new call arrives, lets the calls in

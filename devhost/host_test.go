@@ -36,7 +36,7 @@ func TestHostCallsReachTheBoundProvider(t *testing.T) {
 			t.Fatalf("%s: %q, %v", operation, answer, err)
 		}
 	}
-	if _, err := h.lookup(t.Context(), capability.KeyValue, "other"); err == nil || !strings.Contains(err.Error(), `add a [[bind]] with name = "other" to waxo.toml`) {
+	if _, _, err := h.lookup(t.Context(), capability.KeyValue, "other"); err == nil || !strings.Contains(err.Error(), `add a [[bind]] with name = "other" to waxo.toml`) {
 		t.Errorf("a binding that is missing: %v", err)
 	}
 	for _, c := range p.calls {
@@ -80,12 +80,12 @@ func TestIncomingCallsNeedTheClaimToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	serve(t, h, s.sign(guestModule, nil, capability.KeyValue), "")
-	_, err := p.dispatcher.Dispatch(t.Context(), capability.OpHandleRequest, []byte("v"))
+	_, err := p.dispatcher.Dispatch(t.Context(), capability.OpHandleRequest, []byte("v"), nil)
 	if e := capability.AsError(err); e == nil || e.Code != capability.CodeDenied {
 		t.Errorf("got %v, want a denial", err)
 	}
 	serve(t, h, s.sign(guestModule, nil, capability.HTTPServer), "")
-	reply, err := p.dispatcher.Dispatch(t.Context(), capability.OpHandleRequest, []byte("v"))
+	reply, err := p.dispatcher.Dispatch(t.Context(), capability.OpHandleRequest, []byte("v"), nil)
 	if err != nil || string(reply.Payload) != "VERSION0" || reply.Build != "" {
 		t.Errorf("got %+v, %v", reply, err)
 	}

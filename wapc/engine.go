@@ -52,7 +52,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	}
 	// Reading debug information takes longer than all else of a warm start. The
 	// names of functions, which traps tell, come from the name section.
-	config = config.WithDebugInfoEnabled(false).WithCloseOnContextDone(stopsByContext)
+	config = config.WithDebugInfoEnabled(false)
 	e := &Engine{config: config, modules: map[*Module]struct{}{}}
 	if opts.CacheDir == "" {
 		e.cache = wazero.NewCompilationCache()
@@ -117,6 +117,9 @@ func (e *Engine) build(ctx context.Context, i *inspection, config wazero.Runtime
 		return m, err
 	}
 	if _, err = m.runtime.InstantiateModule(ctx, m.hostCode, wazero.NewModuleConfig().WithName(importModule)); err != nil {
+		return m, err
+	}
+	if _, err = meterModule(m.runtime).Instantiate(ctx); err != nil {
 		return m, err
 	}
 	m.compiled, err = m.runtime.CompileModule(ctx, i.code)

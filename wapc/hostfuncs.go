@@ -1,9 +1,9 @@
 package wapc
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"runtime/debug"
 	"strings"
 	"unicode/utf8"
@@ -15,6 +15,7 @@ const (
 	maxName    = 1 << 10  // bytes of a binding, a namespace or an operation
 	maxText    = 64 << 10 // bytes of an error's text
 	maxInterns = 64       // names that an instance remembers
+	maxKept    = 1 << 19  // bytes of a buffer that an instance keeps for its next call
 )
 
 // Why a host call fails without reaching a Host.
@@ -25,7 +26,7 @@ var (
 
 // violate ends the run: the guest broke the protocol.
 func (in *instance) violate(function, format string, args ...any) {
-	in.run.violation = function + " " + fmt.Sprintf(format, args...)
+	in.run.mar().violation = function + " " + fmt.Sprintf(format, args...)
 	panic(errStopped)
 }
 
@@ -41,15 +42,24 @@ func (in *instance) view(mem api.Memory, function string, ptr, size uint64) []by
 	return b
 }
 
-// put copies to the guest's memory.
-func (in *instance) put(mem api.Memory, function string, ptr uint64, b []byte) {
-	copy(in.view(mem, function, ptr, uint64(len(b))), b)
+// names are the names that an instance knows: the same bytes give the same
+// string, without allocation.
+type names struct {
+	binding, namespace, operation string // of the last host call
+	known                         map[string]string
 }
 
-// name reads a name. The same bytes give the same string, without allocation.
-func (in *instance) name(mem api.Memory, what string, ptr, size uint64) string {
+// name reads a name, which is most often the last one of its kind.
+func (in *instance) name(mem api.Memory, last *string, what string, ptr, size uint64) string {
 	b := in.view(mem, fnHostCall, ptr, size)
-	if s, ok := in.names[string(b)]; ok {
+	if string(b) != *last {
+		*last = in.intern(what, b)
+	}
+	return *last
+}
+
+func (in *instance) intern(what string, b []byte) string {
+	if s, ok := in.names.known[string(b)]; ok {
 		return s
 	}
 	if len(b) > maxName {
@@ -58,11 +68,11 @@ func (in *instance) name(mem api.Memory, what string, ptr, size uint64) string {
 	if !utf8.Valid(b) {
 		in.violate(fnHostCall, "was given %s that is not UTF-8: %q", what, b)
 	}
-	if len(in.names) >= maxInterns {
-		clear(in.names)
+	if in.names.known == nil || len(in.names.known) >= maxInterns {
+		in.names.known = map[string]string{}
 	}
 	s := string(b)
-	in.names[s] = s
+	in.names.known[s] = s
 	return s
 }
 
@@ -73,75 +83,92 @@ func (in *instance) serving(function string) {
 	}
 }
 
-func (in *instance) guestRequest(_ *invocation, mem api.Memory, stack []uint64) {
+func (in *instance) guestRequest(mem api.Memory, stack []uint64) {
 	in.serving(fnGuestRequest)
-	operation := in.view(mem, fnGuestRequest, stack[0], uint64(len(in.run.operation)))
-	copy(operation, in.run.operation)
-	in.put(mem, fnGuestRequest, stack[1], in.run.payload)
+	run := &in.run
+	copy(in.view(mem, fnGuestRequest, stack[0], uint64(len(run.operation))), run.operation)
+	copy(in.view(mem, fnGuestRequest, stack[1], uint64(len(run.payload))), run.payload)
 }
 
-func (in *instance) guestResponse(_ *invocation, mem api.Memory, stack []uint64) {
+func (in *instance) guestResponse(mem api.Memory, stack []uint64) {
 	in.serving(fnGuestResponse)
 	b := in.view(mem, fnGuestResponse, stack[0], stack[1])
-	if in.run.responded {
+	run := &in.run
+	if run.responded {
 		in.violate(fnGuestResponse, "was called twice")
 	}
-	in.run.responded = true
+	run.responded = true
 	if limit := in.pool.opts.MaxResponse; len(b) > limit {
-		in.run.tooLarge = &SizeError{in.run.operation, "response", int64(len(b)), int64(limit)}
+		run.mar().tooLarge = &SizeError{run.operation, "response", int64(len(b)), int64(limit)}
 		return
 	}
-	in.run.response = append([]byte(nil), b...)
+	run.response = append(run.response, b...)
 }
 
-func (in *instance) guestError(_ *invocation, mem api.Memory, stack []uint64) {
+func (in *instance) guestError(mem api.Memory, stack []uint64) {
 	in.serving(fnGuestError)
-	in.run.guestErr = validText(in.view(mem, fnGuestError, stack[0], stack[1]), maxText)
+	in.run.mar().guestErr = validText(in.view(mem, fnGuestError, stack[0], stack[1]), maxText)
 }
 
-func (in *instance) consoleLog(ctx *invocation, mem api.Memory, stack []uint64) {
+func (in *instance) consoleLog(mem api.Memory, stack []uint64) {
 	line := validText(in.view(mem, fnConsoleLog, stack[0], stack[1]), MaxLogLine)
 	in.run.log.add(line)
 	if in.pool.opts.Host == nil {
 		return
 	}
-	in.guard(func() { in.pool.opts.Host.ConsoleLog(ctx, line) })
+	in.run.clock.start(now())
+	defer in.guard()
+	in.pool.opts.Host.ConsoleLog(in.invocation(), line)
 }
 
-func (in *instance) hostCall(ctx *invocation, form callForm, mem api.Memory, stack []uint64) {
+func (in *instance) hostCall(form callForm, mem api.Memory, stack []uint64) {
 	call := HostCall{Binding: DefaultBinding}
 	args := stack
 	if form == formBinding {
-		if name := in.name(mem, "a binding", args[0], args[1]); name != "" {
+		if name := in.name(mem, &in.names.binding, "a binding", args[0], args[1]); name != "" {
 			call.Binding = name
 		}
 		args = args[2:]
 	}
 	if form != formPrefixed {
-		call.Namespace = in.name(mem, "a namespace", args[0], args[1])
+		call.Namespace = in.name(mem, &in.names.namespace, "a namespace", args[0], args[1])
 		args = args[2:]
 	}
-	call.Operation = in.name(mem, "an operation", args[0], args[1])
+	call.Operation = in.name(mem, &in.names.operation, "an operation", args[0], args[1])
 	payload := in.view(mem, fnHostCall, args[2], args[3])
 
-	answer, err := in.perform(ctx, call, payload)
-	if ctx.Err() != nil {
-		panic(errStopped)
-	}
+	answer, err := in.perform(&call, payload)
+	in.check(now())
 	run := &in.run
-	run.hostCalled, run.hostAnswer, run.hostText, run.lastErr = true, answer, "", err
+	run.hostCalled, run.hostAnswer = true, answer
 	stack[0] = 1
 	if err != nil {
-		run.hostAnswer = nil
-		in.guard(func() { run.hostText = validText([]byte(err.Error()), maxText) })
-		run.failedErr, run.failedText = err, run.hostText
+		in.failed(err)
 		stack[0] = 0
+	} else if run.marred {
+		run.mishaps.hostText, run.mishaps.lastErr = "", nil
 	}
 }
 
-// perform checks a host call's sizes and hands it to the Host.
-func (in *instance) perform(ctx context.Context, call HostCall, payload []byte) (answer []byte, err error) {
+// failed notes that a host call failed.
+func (in *instance) failed(err error) {
+	in.run.hostAnswer = nil
+	odd := in.run.mar()
+	odd.lastErr, odd.failedErr = err, err
+	odd.hostText = in.textOf(err)
+	odd.failedText = odd.hostText
+}
+
+func (in *instance) textOf(err error) string {
+	defer in.guard()
+	return validText([]byte(err.Error()), maxText)
+}
+
+// perform checks a host call's sizes and hands it to the Host. The run's clock
+// has been started when it returns.
+func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err error) {
 	opts := &in.pool.opts
+	in.run.clock.start(now())
 	switch {
 	case in.run.starting:
 		return nil, errStarting
@@ -150,23 +177,38 @@ func (in *instance) perform(ctx context.Context, call HostCall, payload []byte) 
 	case len(payload) > opts.MaxHostPayload:
 		return nil, &SizeError{call.Operation, "host call payload", int64(len(payload)), int64(opts.MaxHostPayload)}
 	}
-	call.Payload = append([]byte(nil), payload...)
-	in.guard(func() { answer, err = opts.Host.HostCall(ctx, call) })
+	in.hostPayload = append(in.hostPayload[:0], payload...)
+	call.Payload, call.Into = in.hostPayload, in.into[:0]
+	answer, err = in.ask(call)
+	if n := min(len(answer), maxKept); n > cap(in.into) { // the next of its size shall have room
+		in.into = make([]byte, 0, 1<<bits.Len(uint(n-1)))
+	}
 	if err == nil && len(answer) > opts.MaxHostResponse {
 		return nil, &SizeError{call.Operation, "host call response", int64(len(answer)), int64(opts.MaxHostResponse)}
 	}
 	return answer, err
 }
 
-// guard calls the Host. If that panics, the run ends.
-func (in *instance) guard(f func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			in.run.hostPanic = &HostError{in.run.operation, v, debug.Stack()}
-			panic(errStopped)
-		}
-	}()
-	f()
+func (in *instance) ask(call *HostCall) ([]byte, error) {
+	defer in.guard()
+	return in.pool.opts.Host.HostCall(in.invocation(), *call)
+}
+
+// invocation returns the context of the run in hand that the Host gets.
+func (in *instance) invocation() *invocation {
+	run := &in.run
+	if run.invocation == nil {
+		run.invocation = &invocation{caller: run.caller, stopper: &in.stopper, ends: run.clock.ends}
+	}
+	return run.invocation
+}
+
+// guard is deferred where the Host is called. If that panics, the run ends.
+func (in *instance) guard() {
+	if v := recover(); v != nil {
+		in.run.mar().hostPanic = &HostError{in.run.operation, v, debug.Stack()}
+		panic(errStopped)
+	}
 }
 
 // answered ends the run unless there was a host call.
@@ -176,24 +218,25 @@ func (in *instance) answered(function string) {
 	}
 }
 
-func (in *instance) hostResponseLen(_ *invocation, _ api.Memory, stack []uint64) {
+func (in *instance) hostResponseLen(_ api.Memory, stack []uint64) {
 	in.answered(fnHostResponseLen)
 	stack[0] = uint64(len(in.run.hostAnswer))
 }
 
-func (in *instance) hostResponse(_ *invocation, mem api.Memory, stack []uint64) {
+func (in *instance) hostResponse(mem api.Memory, stack []uint64) {
 	in.answered(fnHostResponse)
-	in.put(mem, fnHostResponse, stack[0], in.run.hostAnswer)
+	copy(in.view(mem, fnHostResponse, stack[0], uint64(len(in.run.hostAnswer))), in.run.hostAnswer)
 }
 
-func (in *instance) hostErrorLen(_ *invocation, _ api.Memory, stack []uint64) {
+func (in *instance) hostErrorLen(_ api.Memory, stack []uint64) {
 	in.answered(fnHostErrorLen)
-	stack[0] = uint64(len(in.run.hostText))
+	stack[0] = uint64(len(in.run.mishaps.hostText))
 }
 
-func (in *instance) hostError(_ *invocation, mem api.Memory, stack []uint64) {
+func (in *instance) hostError(mem api.Memory, stack []uint64) {
 	in.answered(fnHostError)
-	in.put(mem, fnHostError, stack[0], []byte(in.run.hostText))
+	text := in.run.mishaps.hostText
+	copy(in.view(mem, fnHostError, stack[0], uint64(len(text))), text)
 }
 
 // validText copies bytes as valid UTF-8 of at most limit bytes.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/waxosuit/waxo/wapc/meter"
 	"github.com/waxosuit/waxo/wapc/wasm"
 )
 
@@ -40,48 +41,42 @@ func inspect(module []byte) (*inspection, error) {
 	for _, imp := range m.Imports {
 		i.imports = append(i.imports, imp.Module+"."+imp.Name)
 	}
-	changed, err := bound(m)
-	if err != nil {
+	if err := bound(m); err != nil {
 		return nil, &FormatError{err}
 	}
-	interruptible, err := makeInterruptible(m)
-	if err != nil {
+	strip(m)
+	if err := meter.Rewrite(m, nil); err != nil {
 		return nil, &FormatError{err}
 	}
-	i.code = module
-	if stripped := strip(m); stripped || changed || interruptible {
-		i.code = m.Encode()
-	}
+	i.code = m.Encode()
 	return &i, nil
 }
 
 // strip drops the custom sections but the functions' names, which traps tell:
-// the engine makes no use of them. It tells whether there were any. Claims above all: compiled code is kept by the bytes
+// the engine makes no use of them. Claims above all: compiled code is kept by the bytes
 // that it was compiled from, and a module that is signed again has other claims
 // and the same code.
-func strip(m *wasm.Module) (stripped bool) {
-	n := len(m.Customs)
+func strip(m *wasm.Module) {
 	m.Customs = slices.DeleteFunc(m.Customs, func(c wasm.Custom) bool { return c.Name != wasm.NameSection })
-	return len(m.Customs) != n
 }
 
 // bound refuses what would take too much memory before any limit applies, and
 // gives each table a maximum, so that table.grow cannot take what the limit on
-// memory denies. It tells whether it changed the module.
-func bound(m *wasm.Module) (changed bool, err error) {
+// memory denies.
+func bound(m *wasm.Module) error {
 	for i := range m.Code {
 		total := uint64(0)
 		for _, l := range m.Code[i].Locals {
 			total += uint64(l.Count)
 		}
 		if total > maxLocals {
-			return false, fmt.Errorf("function %d has %d locals, the limit is %d", m.ImportedFuncs()+i, total, maxLocals)
+			return fmt.Errorf("function %d has %d locals, the limit is %d", m.ImportedFuncs()+i, total, maxLocals)
 		}
 	}
 	spare := uint64(maxTableElements)
 	for _, t := range m.Tables {
 		if t.Limits.Min > spare {
-			return false, fmt.Errorf("its tables have more than %d elements", maxTableElements)
+			return fmt.Errorf("its tables have more than %d elements", maxTableElements)
 		}
 		spare -= t.Limits.Min
 	}
@@ -89,8 +84,8 @@ func bound(m *wasm.Module) (changed bool, err error) {
 		limits := &m.Tables[i].Limits
 		most := limits.Min + spare/uint64(len(m.Tables))
 		if !limits.HasMax || limits.Max > most {
-			limits.Max, limits.HasMax, changed = most, true, true
+			limits.Max, limits.HasMax = most, true
 		}
 	}
-	return changed, nil
+	return nil
 }

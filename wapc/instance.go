@@ -3,6 +3,7 @@ package wapc
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -16,28 +17,46 @@ type instance struct {
 	stopper stopper
 	memory  linearMemory
 	guest   api.Module
-	serve   api.Function // __guest_call
-	stack   [2]uint64    // its parameters and result
-	names   map[string]string
+	serve   api.Function    // __guest_call
+	stack   [2]uint64       // its parameters and result
+	values  context.Context // what the engine looks for while it instantiates
 	started bool
 	dead    bool // it must not serve again
+
+	names             names
+	hostPayload, into []byte // what a host call gets, and where it may answer
 
 	run runState
 }
 
 // runState is the state of one run of guest code: a call, or the start.
 type runState struct {
+	caller    context.Context
 	operation string
 	starting  bool
 	payload   []byte
 
-	response  []byte
+	response  []byte // is appended to
 	responded bool
-	guestErr  string
-	tooLarge  *SizeError // what the guest handed over
 
 	hostCalled bool
 	hostAnswer []byte
+
+	clock      clock
+	invocation *invocation // nil before the first host call
+
+	// mishaps is touched in few runs, so that most need not clear it.
+	mishaps mishaps
+	marred  bool // there are some
+
+	log lineLog
+}
+
+// mishaps are the things that do not happen in most runs.
+type mishaps struct {
+	guestErr string
+	tooLarge *SizeError // what the guest handed over
+
 	hostText   string // the error's text as the guest reads it
 	lastErr    error  // of the last host call; nil if that went well
 	failedErr  error  // of the last host call that failed
@@ -45,8 +64,13 @@ type runState struct {
 
 	violation string // how the guest broke the protocol
 	hostPanic *HostError
+	stopped   error // why the run was stopped: see stop.go
+}
 
-	log lineLog
+// mar returns the run's mishaps to write to.
+func (r *runState) mar() *mishaps {
+	r.marred = true
+	return &r.mishaps
 }
 
 // newInstance returns an instance that is not started yet.
@@ -54,47 +78,80 @@ func newInstance(p *Pool) *instance {
 	return &instance{
 		pool:   p,
 		memory: linearMemory{limit: uint64(p.opts.MemoryLimit)},
-		names:  map[string]string{},
 		run:    runState{log: newLineLog(p.opts.LogLines)},
 	}
 }
 
-// reset prepares for a run.
-func (in *instance) reset(operation string, payload []byte) {
-	log := in.run.log
-	log.clear()
-	in.run = runState{operation: operation, payload: payload, log: log}
+// engineContext is the context that the engine runs a guest with. It is the
+// instance itself, so that the host functions need not look for it. The engine
+// looks for values at each call: the caller's are none of its business, and may
+// lie deep.
+type engineContext instance
+
+func (*engineContext) Deadline() (deadline time.Time, ok bool) { return deadline, false }
+func (*engineContext) Done() <-chan struct{}                   { return nil }
+func (*engineContext) Err() error                              { return nil }
+
+func (c *engineContext) Value(key any) any {
+	if c.values == nil {
+		return nil
+	}
+	return c.values.Value(key)
+}
+
+// begin prepares for a run. Each is followed by end.
+func (in *instance) begin(caller context.Context, operation string, timeout time.Duration) {
+	run := &in.run
+	run.caller, run.operation = caller, operation
+	run.starting, run.responded, run.hostCalled = false, false, false
+	run.clock = clock{timeout: timeout}
+	if run.marred {
+		run.mishaps, run.marred = mishaps{}, false
+	}
+	run.log.clear()
 	in.memory.refused = 0
+}
+
+// end leaves nothing behind that is the caller's or the Host's.
+func (in *instance) end() {
+	run := &in.run
+	run.caller = nil
+	run.payload, run.response, run.hostAnswer = nil, nil, nil
+	if run.invocation != nil {
+		run.invocation.end()
+		run.invocation = nil
+	}
+	if cap(in.hostPayload) > maxKept {
+		in.hostPayload = nil
+	}
 }
 
 // start instantiates the module and calls its start functions. Its errors are
 // those of Pool.Call's documentation.
 func (in *instance) start(ctx context.Context) error {
-	in.reset("instantiate", nil)
+	in.begin(ctx, "instantiate", in.pool.opts.StartTimeout)
 	in.run.starting = true
-	timeout := in.pool.opts.StartTimeout
-	run := in.stopper.begin(experimental.WithMemoryAllocator(ctx, &in.memory), in, timeout)
-	err := in.instantiate(run)
-	cause := in.stopper.end(ctx, run)
-	if err == nil && cause != nil { // the engine may have closed the instance
-		err = errStopped
-	}
+	in.values = experimental.WithMemoryAllocator(context.Background(), &in.memory)
+	err := in.instantiate((*engineContext)(in))
+	in.values = nil
+	in.end()
 	if err == nil {
 		in.started = true
-		return nil
+		return callerGone("start", ctx.Err()) // which need not have been noticed
 	}
 	in.dead = true
-	if cause != nil && cause != errTimeout && wasStopped(err) {
-		return in.failure(err, cause, timeout)
+	failure := in.failure(err)
+	if cause := in.run.mishaps.stopped; cause != nil && cause != errTimeout {
+		return failure
 	}
-	return &StartError{in.failure(err, cause, timeout)}
+	return &StartError{failure}
 }
 
 // guestConfig gives an instance no name, so that there may be many, and leaves
 // the start functions to us.
 var guestConfig = wazero.NewModuleConfig().WithName("").WithStartFunctions()
 
-func (in *instance) instantiate(ctx *invocation) (err error) {
+func (in *instance) instantiate(ctx context.Context) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("the engine failed: %v", v)
@@ -116,57 +173,56 @@ func (in *instance) instantiate(ctx *invocation) (err error) {
 	return nil
 }
 
-// call has the guest handle one operation. Its errors are those of Pool.Call's
-// documentation.
-func (in *instance) call(ctx context.Context, operation string, payload []byte) ([]byte, error) {
-	in.reset(operation, payload)
-	timeout := in.pool.opts.CallTimeout
-	run := in.stopper.begin(ctx, in, timeout)
+// call has the guest handle one operation and appends its response to dst. Its
+// errors are those of Pool.Call's documentation.
+func (in *instance) call(ctx context.Context, dst []byte, operation string, payload []byte) ([]byte, error) {
+	if in.stopper.stopped.Load() {
+		in.dead = true
+		return dst, stoppedFor(operation, ErrClosed)
+	}
+	in.begin(ctx, operation, in.pool.opts.CallTimeout)
+	in.run.payload, in.run.response = payload, dst
 	in.stack = [2]uint64{uint64(len(operation)), uint64(len(payload))}
-	err := in.serve.CallWithStack(run, in.stack[:])
-	cause := in.stopper.end(ctx, run)
-	in.run.payload, in.run.hostAnswer = nil, nil
+	err := in.serve.CallWithStack((*engineContext)(in), in.stack[:])
+	response := in.run.response
+	in.end()
 	if err != nil {
 		in.dead = true
-		return nil, in.failure(err, cause, timeout)
+		return dst, in.failure(err)
 	}
-	// The engine may close an instance whose context ended just before the guest
-	// came to its end.
-	in.dead = cause != nil
-	return in.result()
+	if int32(in.stack[0]) != 1 || in.run.marred {
+		if err := in.result(); err != nil {
+			return dst, err
+		}
+	}
+	return response, nil
 }
 
-// result reads what the guest said by returning.
-func (in *instance) result() ([]byte, error) {
-	run := &in.run
+// result reads what the guest said by returning, where that is not plain
+// success.
+func (in *instance) result() error {
+	odd := &in.run.mishaps
 	switch result := int32(in.stack[0]); result {
 	case 1:
-		if run.tooLarge != nil {
-			return nil, run.tooLarge
+		if odd.tooLarge != nil {
+			return odd.tooLarge
 		}
-		response := run.response
-		run.response = nil
-		return response, nil
+		return nil
 	case 0:
-		e := &GuestError{Operation: run.operation, Message: run.guestErr}
-		if run.failedText != "" && containsText(run.guestErr, run.failedText) {
-			e.HostErr = run.failedErr
+		e := &GuestError{Operation: in.run.operation, Message: odd.guestErr}
+		if odd.failedText != "" && containsText(odd.guestErr, odd.failedText) {
+			e.HostErr = odd.failedErr
 		}
-		return nil, e
+		return e
 	default:
 		in.dead = true
-		return nil, &TrapError{
-			Operation: run.operation,
-			Reason:    fmt.Sprintf("the call protocol was broken: %s returned %d", exportCall, result),
-			Log:       run.log.lines(),
-			HostErr:   run.lastErr,
-		}
+		return in.trap(fmt.Sprintf("the call protocol was broken: %s returned %d", exportCall, result), nil)
 	}
 }
 
 // close releases the instance, which has no run in hand.
 func (in *instance) close() {
-	in.stopper.stop(ErrClosed)
+	in.end() // a Host may have left in the middle of a run
 	if in.guest != nil {
 		// It closes no file and no socket, so there is nothing that could fail.
 		_ = in.guest.Close(context.Background())

@@ -1,10 +1,10 @@
 package wapc
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 )
 
@@ -115,18 +115,12 @@ func TestMemory(t *testing.T) {
 // TestStopIsFinal: a call may have its instance and not have begun when the
 // pool stops everything.
 func TestStopIsFinal(t *testing.T) {
-	s := &stopper{}
-	s.stop(ErrClosed)
+	in := newInstance(&Pool{})
+	in.stopper.stop()
 	for range 2 {
-		run := s.begin(t.Context(), nil, time.Hour)
-		if run.Err() == nil {
-			t.Fatal("a run began after the stop")
+		out, err := in.call(t.Context(), []byte("kept"), "op", nil)
+		if !errors.Is(err, ErrClosed) || string(out) != "kept" || !in.dead {
+			t.Fatalf("got %q, %v", out, err)
 		}
-		if cause := s.end(t.Context(), run); cause != ErrClosed {
-			t.Fatalf("the cause is %v", cause)
-		}
-	}
-	if s.timer != nil {
-		t.Fatal("a timer was left behind")
 	}
 }

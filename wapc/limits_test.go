@@ -161,7 +161,7 @@ func TestNestedDeadline(t *testing.T) {
 	}}
 	_, err := run(t, &wapc.PoolOptions{Host: h, CallTimeout: short}, called("", "n", "Get", "").do(end, 1))
 	as[*wapc.DeadlineError](t, err)
-	if errors.As(innerErr, new(*wapc.DeadlineError)) || !errors.Is(innerErr, context.Canceled) {
+	if errors.As(innerErr, new(*wapc.DeadlineError)) || !errors.Is(innerErr, context.DeadlineExceeded) {
 		t.Fatalf("the inner call failed with %v", innerErr)
 	}
 }

@@ -118,15 +118,23 @@ func newPool(m *Module, opts *PoolOptions) *Pool {
 // ErrQueueTimeout, ErrClosed, or one that wraps ctx's if that ended first.
 // The payload must not change until Call returns.
 func (p *Pool) Call(ctx context.Context, operation string, payload []byte) ([]byte, error) {
+	return p.CallAppend(ctx, nil, operation, payload)
+}
+
+// CallAppend is Call, but appends the response to dst: where dst has room for
+// it, nothing is allocated. With an error, it returns dst as it was given; the
+// room behind it may have been written to. The room must not overlap the
+// payload.
+func (p *Pool) CallAppend(ctx context.Context, dst []byte, operation string, payload []byte) ([]byte, error) {
 	if len(payload) > p.opts.MaxRequest {
-		return nil, &SizeError{operation, "request", int64(len(payload)), int64(p.opts.MaxRequest)}
+		return dst, &SizeError{operation, "request", int64(len(payload)), int64(p.opts.MaxRequest)}
 	}
 	if len(operation) > maxName || !utf8.ValidString(operation) {
-		return nil, fmt.Errorf("wapc: the operation is not UTF-8 or longer than %d bytes: %.40q", maxName, operation)
+		return dst, fmt.Errorf("wapc: the operation is not UTF-8 or longer than %d bytes: %.40q", maxName, operation)
 	}
 	in, err := p.acquire(ctx)
 	if err != nil {
-		return nil, callerGone(operation, err)
+		return dst, callerGone(operation, err)
 	}
 	returned := false
 	defer func() {
@@ -138,12 +146,11 @@ func (p *Pool) Call(ctx context.Context, operation string, payload []byte) ([]by
 	if !in.started {
 		err = in.start(ctx)
 	}
-	var response []byte
 	if err == nil {
-		response, err = in.call(ctx, operation, payload)
+		dst, err = in.call(ctx, dst, operation, payload)
 	}
 	returned = true
-	return response, err
+	return dst, err
 }
 
 // Warm starts instances until there are n, or as many as the pool may have.

@@ -8,6 +8,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/waxosuit/waxo/wapc/meter"
 	"github.com/waxosuit/waxo/wapc/wasm"
 )
 
@@ -47,7 +48,7 @@ var forms = [...]callForm{formBinding, formNamespace, formPrefixed}
 type hostFunction struct {
 	name            string
 	params, results int // all i32
-	call            func(in *instance, ctx *invocation, mem api.Memory, stack []uint64)
+	call            func(in *instance, mem api.Memory, stack []uint64)
 }
 
 // hostFunctions are all but __host_call, whose type depends on the form.
@@ -64,7 +65,7 @@ var hostFunctions = [...]hostFunction{
 
 func (f callForm) function() hostFunction {
 	return hostFunction{fnHostCall, int(f), 1,
-		func(in *instance, ctx *invocation, mem api.Memory, stack []uint64) { in.hostCall(ctx, f, mem, stack) }}
+		func(in *instance, mem api.Memory, stack []uint64) { in.hostCall(f, mem, stack) }}
 }
 
 // hostModule builds the import module with one form of __host_call.
@@ -74,11 +75,17 @@ func hostModule(r wazero.Runtime, form callForm) wazero.HostModuleBuilder {
 		types := slices.Repeat([]api.ValueType{api.ValueTypeI32}, max(f.params, f.results))
 		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(
 			func(ctx context.Context, guest api.Module, stack []uint64) {
-				run := ctx.(*invocation)
-				f.call(run.instance, run, guest.Memory(), stack)
+				f.call((*instance)(ctx.(*engineContext)), guest.Memory(), stack)
 			}), types[:f.params], types[:f.results]).Export(f.name)
 	}
 	return b
+}
+
+// meterModule builds the import module that a metered guest looks into.
+func meterModule(r wazero.Runtime) wazero.HostModuleBuilder {
+	return r.NewHostModuleBuilder(meter.ImportModule).NewFunctionBuilder().WithGoFunction(api.GoFunc(
+		func(ctx context.Context, _ []uint64) { (*instance)(ctx.(*engineContext)).look() },
+	), nil, nil).Export(meter.ImportName)
 }
 
 // i32s is a function type of i32 alone.

@@ -41,6 +41,64 @@ func TestResponseIsACopy(t *testing.T) {
 	}
 }
 
+func TestCallAppend(t *testing.T) {
+	p := pool(t, "puppet8", &wapc.PoolOptions{MaxResponse: 4000})
+	responds := func(text string, code uint32) []byte {
+		s := &script{}
+		return s.do(response, s.text(text)...).do(end, code).bytes()
+	}
+	buf := append(make([]byte, 0, 64), "kept"...)
+	out, err := p.CallAppend(t.Context(), buf, "op", responds("+new", 1))
+	if err != nil || string(out) != "kept+new" || &out[0] != &buf[0] {
+		t.Fatalf("got %q, %v", out, err)
+	}
+	out, err = p.CallAppend(t.Context(), buf[:4:4], "op", responds("+other", 1))
+	if err != nil || string(out) != "kept+other" || &out[0] == &buf[0] || string(buf[:8]) != "kept+new" {
+		t.Fatalf("without room: got %q, %v", out, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, call := range map[string]func() ([]byte, error){
+		"guest error": func() ([]byte, error) { return p.CallAppend(t.Context(), buf, "op", responds("x", 0)) },
+		"trap":        func() ([]byte, error) { return p.CallAppend(t.Context(), buf, "op", responds("x", 7)) },
+		"too large": func() ([]byte, error) {
+			return p.CallAppend(t.Context(), buf, "op", (&script{}).do(response, 0, 4001).do(end, 1).bytes())
+		},
+		"operation": func() ([]byte, error) { return p.CallAppend(t.Context(), buf, "\xff", nil) },
+		"request":   func() ([]byte, error) { return p.CallAppend(t.Context(), buf, "op", make([]byte, 34<<20)) },
+		"caller":    func() ([]byte, error) { return p.CallAppend(ended, buf, "op", nil) },
+	} {
+		if out, err := call(); err == nil || string(out) != "kept" || &out[0] != &buf[0] {
+			t.Errorf("%s: got %q, %v", name, out, err)
+		}
+	}
+}
+
+func TestHostAnswersInto(t *testing.T) {
+	var room []int
+	h := &host{call: func(_ context.Context, c wapc.HostCall) ([]byte, error) {
+		if len(c.Into) != 0 {
+			t.Errorf("there are %d bytes in the room for an answer", len(c.Into))
+		}
+		room = append(room, cap(c.Into))
+		return append(append(c.Into, c.Payload...), '!'), nil
+	}}
+	p := pool(t, "echo", &wapc.PoolOptions{Host: h, MaxInstances: 1})
+	for i, size := range []int{5, 3, 500, 400, 1 << 20, 1 << 20, 2} {
+		in := bytes.Repeat([]byte{byte(i + 1)}, size)
+		out, err := p.Call(t.Context(), "host", in)
+		if err != nil || !bytes.Equal(out, append(in, '!')) {
+			t.Fatalf("%d bytes: got %d, %v", size, len(out), err)
+		}
+	}
+	if room[1] < 4 || room[3] < 401 {
+		t.Errorf("there was room for %d bytes", room)
+	}
+	if room[6] >= 1<<20 {
+		t.Errorf("a buffer of %d bytes was kept", room[6])
+	}
+}
+
 func TestHostCallForms(t *testing.T) {
 	tests := []struct {
 		guest string
@@ -56,8 +114,9 @@ func TestHostCallForms(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.guest+strings.Join(tt.parts, ","), func(t *testing.T) {
 			var got wapc.HostCall
+			var payload string
 			h := &host{call: func(_ context.Context, c wapc.HostCall) ([]byte, error) {
-				got = c
+				got, payload = c, string(c.Payload)
 				return []byte("answer"), nil
 			}}
 			p, err := compile(t, e, tt.guest).NewPool(&wapc.PoolOptions{Host: h})
@@ -69,9 +128,8 @@ func TestHostCallForms(t *testing.T) {
 			if err != nil || string(out) != "answer" {
 				t.Fatalf("got %q, %v", out, err)
 			}
-			payload := got.Payload
 			got.Payload = nil
-			if fmt.Sprint(got) != fmt.Sprint(tt.want) || string(payload) != "payload" {
+			if fmt.Sprint(got) != fmt.Sprint(tt.want) || payload != "payload" {
 				t.Fatalf("the host was called with %+v %q", got, payload)
 			}
 		})
@@ -85,6 +143,7 @@ func TestHostCallPayloadIsTheHosts(t *testing.T) {
 		for i := range kept {
 			kept[i]++ // the guest must not see that
 		}
+		kept = bytes.Clone(kept)
 		return nil, nil
 	}}
 	s := called("", "n", "op", "abc")

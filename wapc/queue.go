@@ -230,7 +230,7 @@ func (p *Pool) stopAll() int {
 		p.leave()
 	}
 	for in := range p.all {
-		in.stopper.stop(ErrClosed)
+		in.stopper.stop()
 	}
 	return n
 }

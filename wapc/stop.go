@@ -1,118 +1,95 @@
 package wapc
 
 import (
-	"context"
 	"errors"
+	"fmt"
+	"math"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/tetratelabs/wazero/sys"
 )
 
-// This file is the only one that knows how a running guest is stopped: its
-// context is cancelled, and the engine looks at that context at each turn of a
-// loop.
-const stopsByContext = true
+// A guest is not stopped from outside. It looks by itself, at short intervals,
+// whether it must stop (see package meter), and it is looked at each time that
+// it comes back from a host call. Nobody reads the clock before that: most runs
+// have ended by then.
 
 var (
-	// errTimeout is the cause with which a run's time ends.
+	// errTimeout is why a run is stopped whose time is over.
 	errTimeout = errors.New("time-out")
 	// errStopped leaves the guest from a host function.
 	errStopped = errors.New("stopped")
 )
 
-// invocation is the context of one run of guest code. The host functions find
-// their instance in it, without looking a value up.
-type invocation struct {
-	context.Context
-	instance *instance
-	deadline time.Time
+// epoch is where our time begins. Reading the time since then takes half as
+// long as reading the time of day.
+var epoch = time.Now()
+
+func now() time.Duration { return time.Since(epoch) }
+
+// clock bounds a run's time. It starts with the first look at it, an instant
+// after the run's beginning.
+type clock struct {
+	timeout time.Duration
+	ends    time.Duration // since epoch; 0: it was not started
 }
 
-// Deadline returns the earlier one of the caller's and the run's own.
-func (c *invocation) Deadline() (time.Time, bool) {
-	if d, ok := c.Context.Deadline(); ok && d.Before(c.deadline) {
-		return d, true
-	}
-	return c.deadline, true
-}
-
-// stopper ends the runs of one instance. Its timer is left alone between runs
-// that end early: it looks, when it fires, whether there is a run to end.
-type stopper struct {
-	mu       sync.Mutex
-	timer    *time.Timer
-	fires    time.Time // when the timer fires; zero: it does not
-	deadline time.Time
-	cancel   context.CancelCauseFunc // of the run in hand; nil between runs
-	final    error                   // set: no run may go on
-}
-
-// begin starts a run. Each is followed by end.
-func (s *stopper) begin(caller context.Context, in *instance, timeout time.Duration) *invocation {
-	ctx, cancel := context.WithCancelCause(caller)
-	deadline := time.Now().Add(timeout)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cancel, s.deadline = cancel, deadline
-	switch {
-	case s.final != nil:
-		cancel(s.final)
-	case s.timer == nil:
-		s.fires, s.timer = deadline, time.AfterFunc(timeout, s.fire)
-	case s.fires.IsZero() || deadline.Before(s.fires):
-		s.fires = deadline
-		s.timer.Reset(timeout)
-	}
-	return &invocation{ctx, in, deadline}
-}
-
-// end ends a run and tells why it was stopped: errTimeout, what stop was given,
-// or the error of the caller's context. Nil: it was not.
-func (s *stopper) end(caller context.Context, run *invocation) (cause error) {
-	if run.Err() != nil {
-		if cause = caller.Err(); cause == nil {
-			cause = context.Cause(run)
+func (c *clock) start(now time.Duration) {
+	if c.ends == 0 {
+		c.ends = now + c.timeout
+		if c.timeout > 0 && c.ends < now {
+			c.ends = math.MaxInt64
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cancel(nil)
-	s.cancel = nil
-	return cause
 }
 
-func (s *stopper) fire() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fires = time.Time{}
-	if s.cancel == nil || s.final != nil {
+// look is called by the guest, at short intervals.
+func (in *instance) look() {
+	t := now()
+	in.run.clock.start(t)
+	in.check(t)
+}
+
+// check ends the run if it must not go on.
+func (in *instance) check(now time.Duration) {
+	run := &in.run
+	cause := run.caller.Err()
+	switch {
+	case cause != nil:
+	case in.stopper.stopped.Load():
+		cause = ErrClosed
+	case now >= run.clock.ends:
+		cause = errTimeout
+	default:
 		return
 	}
-	if left := time.Until(s.deadline); left > 0 {
-		s.fires = s.deadline
-		s.timer.Reset(left)
-		return
+	run.mar().stopped = cause
+	panic(errStopped)
+}
+
+// stoppedFor is the error of a run that was stopped, but not because its time
+// was over.
+func stoppedFor(operation string, cause error) error {
+	if cause == ErrClosed {
+		return fmt.Errorf("%s: stopped: %w", operation, cause)
 	}
-	s.cancel(errTimeout)
+	return fmt.Errorf("wapc: %s: the caller went away: %w", operation, cause)
+}
+
+// stopper ends the runs of one instance.
+type stopper struct {
+	stopped atomic.Bool // no run may go on
+
+	mu      sync.Mutex
+	awaited *invocation // what the Host may be waiting for
 }
 
 // stop ends the run in hand and every later one.
-func (s *stopper) stop(cause error) {
+func (s *stopper) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.final = cause
-	if s.cancel != nil {
-		s.cancel(cause)
+	s.stopped.Store(true)
+	if s.awaited != nil {
+		s.awaited.full.Load().cancel()
 	}
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-}
-
-// wasStopped tells whether a run that failed with err did so because its
-// context ended, and not for a reason of its own.
-func wasStopped(err error) bool {
-	var exit *sys.ExitError
-	return errors.Is(err, errStopped) || errors.As(err, &exit)
 }

@@ -1,31 +1,26 @@
 package wapc
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/waxosuit/waxo/wapc/meter"
 )
 
-// failure says why a run ended with the engine's error err. The cause is why
-// the run was stopped, nil if it was not.
-func (in *instance) failure(err, cause error, timeout time.Duration) error {
-	run := &in.run
+// failure says why a run ended with the engine's error err.
+func (in *instance) failure(err error) error {
+	run, odd := &in.run, &in.run.mishaps
 	reason, stack := parseTrap(err.Error(), in.pool.module.compiled.Name())
 	switch {
-	case run.hostPanic != nil:
-		return run.hostPanic
-	case run.violation != "":
-		return in.trap("the call protocol was broken: "+run.violation, stack)
-	case cause != nil && wasStopped(err):
-		switch {
-		case errors.Is(cause, errTimeout):
-			return &DeadlineError{run.operation, timeout, stack, run.log.lines()}
-		case errors.Is(cause, ErrClosed):
-			return fmt.Errorf("%s: stopped: %w", run.operation, ErrClosed)
-		}
-		return fmt.Errorf("wapc: %s: the caller went away: %w", run.operation, cause)
+	case odd.hostPanic != nil:
+		return odd.hostPanic
+	case odd.violation != "":
+		return in.trap("the call protocol was broken: "+odd.violation, stack)
+	case odd.stopped == errTimeout:
+		return &DeadlineError{run.operation, run.clock.timeout, withoutLook(stack), run.log.lines()}
+	case odd.stopped != nil:
+		return stoppedFor(run.operation, odd.stopped)
 	case in.memory.refused > 0:
 		return &MemoryError{run.operation, int64(in.memory.limit), int64(in.memory.refused), stack, run.log.lines()}
 	}
@@ -33,7 +28,16 @@ func (in *instance) failure(err, cause error, timeout time.Duration) error {
 }
 
 func (in *instance) trap(reason string, stack []string) *TrapError {
-	return &TrapError{in.run.operation, reason, stack, in.run.log.lines(), in.run.lastErr}
+	return &TrapError{in.run.operation, reason, stack, in.run.log.lines(), in.run.mishaps.lastErr}
+}
+
+// withoutLook takes away what is none of the guest's code: where it looked
+// whether it must stop.
+func withoutLook(stack []string) []string {
+	if len(stack) > 0 && stack[0] == meter.ImportModule+"."+meter.ImportName {
+		return stack[1:]
+	}
+	return stack
 }
 
 // The parts of the engine's error text, which is the only place where it tells

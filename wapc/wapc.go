@@ -11,6 +11,8 @@
 //     trapped, ran out of its time or broke the protocol is thrown away.
 //   - Every wait is bounded: by PoolOptions and by the caller's context.
 //   - No bytes that a caller or a Host gets alias the guest's memory.
+//   - A call allocates nothing but what it returns, and with CallAppend not even
+//     that.
 //   - Nothing that a guest does makes the process panic; what went wrong is
 //     told apart by the type of the error.
 //
@@ -28,7 +30,8 @@ type Host interface {
 	// TrapError.HostErr if the guest fails because of it. The context ends with
 	// the invocation's deadline or when its caller goes away: HostCall should
 	// return soon after. The returned bytes are the package's until the guest
-	// has made its next host call or has returned.
+	// has made its next host call or has returned; they may lie in the call's
+	// Payload or in its Into.
 	HostCall(ctx context.Context, call HostCall) ([]byte, error)
 
 	// ConsoleLog takes a line that the guest wrote. It should not block. The
@@ -47,8 +50,11 @@ type HostCall struct {
 	Namespace string
 	// Operation is the operation as the guest spelled it.
 	Operation string
-	// Payload is the callee's own.
+	// Payload is the callee's until it returns: what it keeps, it copies.
 	Payload []byte
+	// Into is empty and may have room, for the callee to append its answer to.
+	// It is the callee's until it returns.
+	Into []byte
 }
 
 // DefaultBinding is the binding of a host call that names none.

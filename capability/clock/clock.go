@@ -8,6 +8,7 @@ package clock
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
@@ -70,7 +71,7 @@ func (p *Provider) Call(_ context.Context, c capability.Call) ([]byte, error) {
 		return nil, &capability.Error{Code: capability.CodeInvalid, Message: "the payload cannot be decoded: " + err.Error()}
 	}
 	resp := clockpb.NowResponse{UnixNanos: p.now().UnixNano()}
-	return resp.AppendProto(make([]byte, 0, resp.ProtoSize())), nil
+	return resp.AppendProto(slices.Grow(c.Into[:0], resp.ProtoSize())), nil
 }
 
 // Unbind implements capability.Provider.

@@ -16,7 +16,7 @@ var id = capability.BindingID{Guest: "MGUEST", Name: capability.DefaultBinding}
 
 func now(t testing.TB, p *clock.Provider) time.Time {
 	t.Helper()
-	answer, err := p.Call(t.Context(), capability.Call{BindingID: id, Operation: capability.OpNow})
+	answer, err := p.Call(t.Context(), capability.Call{BindingID: id, Operation: capability.OpNow, Into: []byte("x")})
 	var resp clockpb.NowResponse
 	if err := errors.Join(err, resp.UnmarshalProto(answer)); err != nil {
 		t.Fatal(err)

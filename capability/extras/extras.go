@@ -19,6 +19,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"github.com/google/uuid"
@@ -87,7 +88,7 @@ func (p *Provider) Call(_ context.Context, c capability.Call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return resp.AppendProto(make([]byte, 0, resp.ProtoSize())), nil
+	return resp.AppendProto(slices.Grow(c.Into[:0], resp.ProtoSize())), nil
 }
 
 func (p *Provider) generate(operation string, req *pb.GeneratorRequest, s *sequence) (resp pb.GeneratorResult, err error) {

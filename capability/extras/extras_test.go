@@ -28,7 +28,7 @@ func bind(t testing.TB, p *extras.Provider, id capability.BindingID) {
 
 func call(t testing.TB, p *extras.Provider, id capability.BindingID, operation string, req pb.GeneratorRequest) (resp pb.GeneratorResult, err error) {
 	t.Helper()
-	answer, err := p.Call(t.Context(), capability.Call{BindingID: id, Operation: operation, Payload: req.AppendProto(nil)})
+	answer, err := p.Call(t.Context(), capability.Call{BindingID: id, Operation: operation, Payload: req.AppendProto(nil), Into: []byte("x")})
 	if err == nil {
 		err = resp.UnmarshalProto(answer)
 	}

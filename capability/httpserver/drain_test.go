@@ -30,7 +30,7 @@ type held struct {
 
 func newHeld() *held { return &held{make(chan struct{}, 100), make(chan struct{})} }
 
-func (h *held) Dispatch(ctx context.Context, _ string, _ []byte) (capability.Reply, error) {
+func (h *held) Dispatch(ctx context.Context, _ string, _, _ []byte) (capability.Reply, error) {
 	h.calls <- struct{}{}
 	select {
 	case <-h.release:

@@ -14,7 +14,7 @@ import (
 // hello stands for the host and its guest.
 type hello struct{}
 
-func (hello) Dispatch(_ context.Context, _ string, payload []byte) (capability.Reply, error) {
+func (hello) Dispatch(_ context.Context, _ string, payload, _ []byte) (capability.Reply, error) {
 	var request httppb.Request
 	if err := request.UnmarshalProto(payload); err != nil {
 		return capability.Reply{}, &capability.Error{Code: capability.CodeGuest, Message: err.Error()}

@@ -2,7 +2,6 @@ package httpserver
 
 import (
 	"log/slog"
-	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -25,9 +24,13 @@ type guestHandler struct {
 
 // ServeHTTP has the guest answer one request.
 func (h *guestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	begin := time.Now()
+	var begin time.Time
+	if h.options.AccessLog != nil {
+		begin = time.Now()
+	}
+	x := h.exchanges.Get().(*exchange)
 	access := Access{Method: r.Method, Path: r.URL.EscapedPath()}
-	answer, f := h.ask(w, r, &access)
+	f := h.ask(w, r, x, &access)
 	if h.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
@@ -37,10 +40,12 @@ func (h *guestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(BuildHeader, access.Build)
 	}
 	if f == nil {
-		h.write(w, answer, &access)
+		h.write(w, x, &access)
 	} else {
 		h.fail(w, r, f, &access)
 	}
+	x.trim()
+	h.exchanges.Put(x)
 	if h.options.AccessLog != nil {
 		access.Duration = time.Since(begin)
 		h.options.AccessLog(access)
@@ -51,35 +56,36 @@ func (h *guestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // ask reads the request and gets the guest's answer to it.
-func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, access *Access) (*answer, *fault) {
-	x := h.exchanges.Get().(*exchange)
+func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, x *exchange, access *Access) *fault {
 	defer func() {
 		h.held.Add(-int64(x.size))
-		x.trim()
-		h.exchanges.Put(x)
+		x.trimRequest() // a client may take its time to receive the answer
 	}()
 	limits := h.bodies.Load()
-	payload, f := x.encode(w, r, limits.request, h)
+	payload, f := x.encode(w, r, access.Path, limits.request, h)
 	access.BytesIn = int64(x.size)
 	if f != nil {
-		return nil, f
+		return f
 	}
-	reply, err := h.dispatcher.Dispatch(r.Context(), capability.OpHandleRequest, payload)
+	reply, err := h.dispatcher.Dispatch(r.Context(), capability.OpHandleRequest, payload, x.room)
 	access.Build = reply.Build
 	if err != nil {
 		// A call that was given up may not have ended everywhere yet: its
-		// payload is not used again.
-		x.payload = nil
-		return nil, faultOf(capability.AsError(err), r.Context().Err() != nil)
+		// buffers are not used again.
+		x.payload, x.room = nil, nil
+		return faultOf(capability.AsError(err), r.Context().Err() != nil)
 	}
-	return decodeAnswer(reply.Payload, r.Method, limits.response, h.options.MaxHeader)
+	if cap(reply.Payload) > cap(x.room) {
+		x.room = reply.Payload[:0]
+	}
+	return x.answer.decode(reply.Payload, r.Method, limits.response, h.options.MaxHeader)
 }
 
 // write sends the guest's answer.
-func (h *guestHandler) write(w http.ResponseWriter, a *answer, access *Access) {
+func (h *guestHandler) write(w http.ResponseWriter, x *exchange, access *Access) {
+	a := &x.answer
 	access.Status = a.status
-	header := w.Header()
-	maps.Copy(header, a.header)
+	a.writeHeader(w.Header())
 	w.WriteHeader(a.status)
 	if len(a.body) == 0 {
 		return
@@ -89,6 +95,7 @@ func (h *guestHandler) write(w http.ResponseWriter, a *answer, access *Access) {
 		access.BytesOut = int64(n)
 	}
 	if err != nil {
+		x.room = nil // in HTTP/2, what could not be written in time may still be under way
 		access.Err = &capability.Error{Code: capability.CodeCanceled, Message: "the client did not take the answer: " + err.Error()}
 		h.logger.Debug("the client did not take the answer", "method", access.Method, "path", access.Path, "error", err)
 	}

@@ -175,7 +175,7 @@ func New(o *Options) *Provider {
 	p := &Provider{options: *o, servers: make(map[capability.BindingID]*server)}
 	p.options.setDefaults()
 	p.SetMaxBody(p.options.MaxBody, p.options.MaxBody)
-	p.exchanges.New = func() any { return &exchange{header: make(map[string]string)} }
+	p.exchanges.New = func() any { return new(exchange) }
 	return p
 }
 
@@ -217,8 +217,7 @@ func (p *Provider) Describe() capability.Descriptor {
 
 // Bind listens and serves requests from then on, also before it returns. An
 // address that is taken gives an *AddressInUseError, which is an *Error of
-// CodeConflict too. The payload that d is given is d's until it answers without
-// an error: then it is used again.
+// CodeConflict too.
 func (p *Provider) Bind(ctx context.Context, b capability.Binding, d capability.Dispatcher) error {
 	address, err := addressOf(b.Config)
 	if err != nil {

@@ -21,7 +21,17 @@ import (
 // TestBindTakenPort.
 const holdPort = "HTTPSERVER_TEST_HOLD_PORT"
 
+// sendLoad makes this test binary send requests, for BenchmarkEcho.
+const sendLoad = "HTTPSERVER_TEST_SEND_LOAD"
+
 func TestMain(m *testing.M) {
+	if args := os.Getenv(sendLoad); args != "" {
+		if err := sendRequests(args); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Getenv(holdPort) != "" {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -40,11 +50,14 @@ var bindingID = capability.BindingID{Guest: "MTEST", Name: capability.DefaultBin
 // patience bounds every wait for something that should happen at once.
 const patience = 10 * time.Second
 
-// dispatch is a Dispatcher.
+// dispatch is a Dispatcher. Its answers lie in the room that it was given, where
+// they fit, as those of a host do.
 type dispatch func(ctx context.Context, operation string, payload []byte) (capability.Reply, error)
 
-func (d dispatch) Dispatch(ctx context.Context, operation string, payload []byte) (capability.Reply, error) {
-	return d(ctx, operation, payload)
+func (d dispatch) Dispatch(ctx context.Context, operation string, payload, into []byte) (capability.Reply, error) {
+	reply, err := d(ctx, operation, payload)
+	reply.Payload = append(into[:0], reply.Payload...)
+	return reply, err
 }
 
 // guest is a Dispatcher that behaves as a host with this guest would.
@@ -204,4 +217,16 @@ func counted(d dispatch, n *atomic.Int64) dispatch {
 		n.Add(1)
 		return d(ctx, operation, payload)
 	}
+}
+
+// recordingDispatcher sees the buffers that it is given.
+type recordingDispatcher struct {
+	see func(payload, into []byte) error
+}
+
+func (d *recordingDispatcher) Dispatch(_ context.Context, _ string, payload, into []byte) (capability.Reply, error) {
+	if err := d.see(payload, into); err != nil {
+		return capability.Reply{}, err
+	}
+	return capability.Reply{Payload: append(into[:0], "\x08\xc8\x01"...)}, nil
 }

@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +27,13 @@ const (
 	firstRead = 64 << 10
 	minRead   = 512
 
-	// bodyTag is the tag of the field "body" of http.Request.
-	bodyTag = 5<<3 | byte(wire.Bytes)
+	// maxPooledFields is the same for lists of headers.
+	maxPooledFields = 256
+
+	// headerTag and bodyTag are the tags of the fields "header" and "body" of
+	// http.Request.
+	headerTag = 4<<3 | byte(wire.Bytes)
+	bodyTag   = 5<<3 | byte(wire.Bytes)
 )
 
 // connectionHeaders concern one connection, or are the server's own affair.
@@ -47,25 +51,26 @@ var connectionHeaders = map[string]bool{
 
 // exchange has the buffers of one request, for the next one to use again.
 type exchange struct {
-	header  map[string]string
-	body    []byte // only for bodies of unknown length
+	names   []string // of the request's headers
+	body    []byte   // only for bodies of unknown length
 	payload []byte
-	size    int // of the body, as far as it was read
+	size    int    // of the body, as far as it was read
+	room    []byte // for the guest's answer
+	answer  answer
 }
 
 // encode reads the request to its end and returns its payload, which is valid
 // until the exchange is used again.
 //
 // The body is the payload's last field: where its length is known it is read
-// right into its place. The format lets a message be the concatenation of two,
-// here one with all but the body and one with the body alone.
-func (x *exchange) encode(w http.ResponseWriter, r *http.Request, maxBody int64, h *guestHandler) ([]byte, *fault) {
+// right into its place.
+func (x *exchange) encode(w http.ResponseWriter, r *http.Request, path string, maxBody int64, h *guestHandler) ([]byte, *fault) {
 	x.size = 0
-	path, f := targetPath(r)
+	path, f := targetPath(r, path)
 	if f != nil {
 		return nil, f
 	}
-	body := bodyReader{r: http.MaxBytesReader(w, r.Body, maxBody), size: &x.size, held: h.held, maxHeld: h.options.MaxBodies}
+	body := bodyReader{r: r.Body, size: &x.size, held: h.held, maxHeld: h.options.MaxBodies}
 	if r.Body != http.NoBody {
 		// net/http lifts it at the end of the body. It fails where Wrap has
 		// hidden the connection, as documented.
@@ -76,21 +81,24 @@ func (x *exchange) encode(w http.ResponseWriter, r *http.Request, maxBody int64,
 	case length > maxBody:
 		return nil, bodyTooLarge(maxBody)
 	case length < 0:
+		body.r = http.MaxBytesReader(w, r.Body, maxBody)
 		if x.body, f = body.appendTo(x.body[:0], maxBody); f != nil {
 			return nil, f
 		}
 		length = int64(len(x.body))
 	}
-	x.setHeader(r, length)
-	request := httppb.Request{Method: r.Method, Path: path, QueryString: encodeNonASCII(r.URL.RawQuery), Header: x.header}
-	x.payload = request.AppendProto(slices.Grow(x.payload[:0], request.ProtoSize()+2*binary.MaxVarintLen64))
+	request := httppb.Request{Method: r.Method, Path: path, QueryString: encodeNonASCII(r.URL.RawQuery)}
+	x.payload = x.appendHeader(request.AppendProto(x.payload[:0]), r, length)
 	if length > 0 {
 		x.payload = wire.AppendVarint(append(x.payload, bodyTag), uint64(length))
 	}
-	if r.ContentLength < 0 {
+	switch {
+	case r.ContentLength < 0:
 		x.payload = append(x.payload, x.body...)
-	} else if x.payload, f = body.appendTo(x.payload, length); f != nil {
-		return nil, f
+	case r.Body != http.NoBody:
+		if x.payload, f = body.appendTo(x.payload, length); f != nil {
+			return nil, f
+		}
 	}
 	if int64(x.size) != length {
 		return nil, refuse(http.StatusBadRequest, capability.CodeInvalid, "the request's body is not as long as announced")
@@ -98,22 +106,33 @@ func (x *exchange) encode(w http.ResponseWriter, r *http.Request, maxBody int64,
 	return x.payload, nil
 }
 
-// trim lets go of buffers that are too large to keep.
-func (x *exchange) trim() {
+// trimRequest lets go of what is too large to keep of a request.
+func (x *exchange) trimRequest() {
 	if cap(x.body) > maxPooled {
 		x.body = nil
 	}
 	if cap(x.payload) > maxPooled {
 		x.payload = nil
 	}
+	clear(x.names)
+	if cap(x.names) > maxPooledFields {
+		x.names = nil
+	}
 }
 
-// targetPath checks what the request is for.
-func targetPath(r *http.Request) (string, *fault) {
+// trim does the same for what is left of the answer.
+func (x *exchange) trim() {
+	if cap(x.room) > maxPooled {
+		x.room = nil
+	}
+	x.answer.trim()
+}
+
+// targetPath checks what the request is for. path is its percent-encoded path.
+func targetPath(r *http.Request, path string) (string, *fault) {
 	if r.Method == http.MethodConnect {
 		return "", refuse(http.StatusNotImplemented, capability.CodeUnsupported, "this server opens no tunnels")
 	}
-	path := r.URL.EscapedPath()
 	switch {
 	case r.URL.Opaque != "":
 	case path == "" && r.Method == http.MethodOptions: // RFC 9112, 3.2.4
@@ -139,9 +158,9 @@ type bodyReader struct {
 // times as much, not for what was announced.
 func (b bodyReader) appendTo(dst []byte, announced int64) ([]byte, *fault) {
 	for {
-		if len(dst) == cap(dst) {
-			want := min(announced-int64(*b.size), int64(max(firstRead, 3**b.size)))
-			dst = slices.Grow(dst, int(max(want, minRead)))
+		left := announced - int64(*b.size)
+		if int64(cap(dst)-len(dst)) < min(max(left, 1), firstRead) {
+			dst = slices.Grow(dst, int(max(minRead, min(left, int64(max(firstRead, 3**b.size))))))
 		}
 		n, err := b.r.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
@@ -175,30 +194,53 @@ func bodyFault(err error) *fault {
 	return refuse(http.StatusBadRequest, capability.CodeInvalid, "the request's body could not be read")
 }
 
-// setHeader puts the request's headers into x.header.
-func (x *exchange) setHeader(r *http.Request, length int64) {
-	h := x.header
-	clear(h)
-	for name, values := range r.Header {
+// appendHeader appends the request's headers to its payload, sorted by name.
+func (x *exchange) appendHeader(payload []byte, r *http.Request, length int64) []byte {
+	names, connection := x.names[:0], r.Header["Connection"]
+	for name := range r.Header {
 		switch {
-		case connectionHeaders[name], name == "Expect":
-		case name == "Cookie":
-			h[name] = toUTF8(strings.Join(values, "; "))
+		case connectionHeaders[name], name == "Expect", name == "Content-Length", name == "Host":
+		case connection != nil && lists(connection, name):
 		default:
-			h[name] = toUTF8(strings.Join(values, ", "))
-		}
-	}
-	for _, value := range r.Header["Connection"] {
-		for option := range strings.SplitSeq(value, ",") {
-			delete(h, http.CanonicalHeaderKey(strings.TrimSpace(option)))
+			names = append(names, name)
 		}
 	}
 	if r.ContentLength != 0 || r.Header["Content-Length"] != nil {
-		h["Content-Length"] = strconv.FormatInt(length, 10)
+		names = append(names, "Content-Length")
 	}
 	if r.Host != "" {
-		h["Host"] = toUTF8(r.Host)
+		names = append(names, "Host")
 	}
+	slices.Sort(names)
+	for _, name := range names {
+		var value string
+		switch name {
+		case "Content-Length":
+			var digits [20]byte
+			value = string(strconv.AppendInt(digits[:0], length, 10))
+		case "Host":
+			value = r.Host
+		case "Cookie":
+			value = strings.Join(r.Header[name], "; ")
+		default:
+			value = strings.Join(r.Header[name], ", ")
+		}
+		payload = wire.AppendStringEntry(payload, headerTag, name, toUTF8(value))
+	}
+	x.names = names
+	return payload
+}
+
+// lists tells whether the values of a Connection header name another header.
+func lists(connection []string, name string) bool {
+	for _, value := range connection {
+		for option := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(option), name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // toUTF8 reads s as Latin-1 where it is not UTF-8: a payload's strings must be.

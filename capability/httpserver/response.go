@@ -1,6 +1,8 @@
 package httpserver
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -8,39 +10,85 @@ import (
 	"strings"
 
 	"github.com/waxosuit/waxo/capability"
-	"github.com/waxosuit/waxo/capability/payload/httppb"
+	"github.com/waxosuit/waxo/capability/payload/wire"
 )
 
-// answer is a guest's response that has been checked.
+// answer is a guest's response. It aliases the payload that it was read from.
 type answer struct {
 	status int
-	header http.Header
+	fields []field
 	body   []byte // may be set for HEAD, which does not send it
+	length int64  // the Content-Length; negative: none is sent
+
+	sent int    // how many of the fields are sent
+	text []byte // their values, one after the other
 }
 
-// decodeAnswer checks what a guest answered to a request with this method. The
-// answer's body aliases the payload.
-func decodeAnswer(payload []byte, method string, maxBody int64, maxHeader int) (*answer, *fault) {
-	var r httppb.Response
-	if err := r.UnmarshalProto(payload); err != nil {
-		return nil, wrongAnswer(capability.CodeGuest, "what the guest answered is no http.Response: %v", err)
+// field is a header of a guest's response.
+type field struct {
+	name, value []byte
+	is          knownHeader // ours where it is not sent
+}
+
+// trim lets go of what the answer aliases.
+func (a *answer) trim() {
+	clear(a.fields)
+	a.body = nil
+	if cap(a.fields) > maxPooledFields {
+		a.fields = nil
 	}
-	if int64(len(r.Body)) > maxBody {
-		return nil, wrongAnswer(capability.CodeTooLarge, "the guest answered a body of %d bytes; the limit is %d", len(r.Body), maxBody)
-	}
-	a := &answer{status: int(r.StatusCode), body: r.Body}
+}
+
+// decode reads and checks what a guest answered to a request with this method.
+func (a *answer) decode(payload []byte, method string, maxBody int64, maxHeader int) *fault {
+	status, size, err := a.read(payload, maxHeader)
 	switch {
-	case r.StatusCode == 0:
-		a.status = http.StatusOK
-	case r.StatusCode < 200 || r.StatusCode > 999:
-		return nil, wrongAnswer(capability.CodeGuest, "the guest answered status %d; it must be one from 200 to 999", r.StatusCode)
+	case err != nil:
+		return wrongAnswer(capability.CodeGuest, "what the guest answered is no http.Response: %v", err)
+	case int64(len(a.body)) > maxBody:
+		return wrongAnswer(capability.CodeTooLarge, "the guest answered a body of %d bytes; the limit is %d", len(a.body), maxBody)
+	case status != 0 && status < 200 || status > 999:
+		return wrongAnswer(capability.CodeGuest, "the guest answered status %d; it must be one from 200 to 999", status)
+	case size > maxHeader:
+		return wrongAnswer(capability.CodeTooLarge, "the guest answered headers of %d bytes; the limit is %d", size, maxHeader)
 	}
-	length, f := a.setHeader(r.Header, maxHeader)
-	if f != nil {
-		return nil, f
+	a.status = int(cmp.Or(status, http.StatusOK))
+	return a.check(method)
+}
+
+// read takes an http.Response apart, as (*httppb.Response).UnmarshalProto does,
+// and tells how large its headers are. It takes down headers up to the limit
+// only.
+func (a *answer) read(b []byte, maxHeader int) (status uint32, size int, err error) {
+	a.fields, a.body = a.fields[:0], nil
+	for len(b) > 0 {
+		number, t, rest, err := wire.ReadTag(b)
+		if err != nil {
+			return 0, 0, err
+		}
+		switch {
+		case number == 1 && t == wire.Varint:
+			var v uint64
+			v, b, err = wire.ReadVarint(rest)
+			status = uint32(v)
+		case number == 2 && t == wire.Bytes:
+			_, b, err = wire.ReadText(rest) // the reason phrase is the standard's
+		case number == 3 && t == wire.Bytes:
+			var f field
+			f.name, f.value, b, err = wire.ReadEntry(rest)
+			if size += len(f.name) + len(f.value) + len(": \r\n"); size <= maxHeader {
+				a.fields = append(a.fields, f)
+			}
+		case number == 4 && t == wire.Bytes:
+			a.body, b, err = wire.ReadBytes(rest)
+		default:
+			b, err = wire.Skip(rest, number, t)
+		}
+		if err != nil {
+			return 0, 0, err
+		}
 	}
-	a.setLength(method, length)
-	return a, nil
+	return status, size, nil
 }
 
 func wrongAnswer(code capability.Code, format string, args ...any) *fault {
@@ -50,46 +98,42 @@ func wrongAnswer(code capability.Code, format string, args ...any) *fault {
 	}
 }
 
-// setHeader checks and takes over the guest's headers, and returns the
-// Content-Length among them, which stays out.
-func (a *answer) setHeader(header map[string]string, limit int) (length string, f *fault) {
-	a.header = make(http.Header, len(header)+2)
-	values := make([]string, len(header)) // one allocation for all
-	var cookies []string
-	size := 0
-	for name, value := range header {
-		if f := checkField(name, value); f != nil {
-			return "", f
+// check checks the headers, and decides which of them are sent and how long the
+// body is.
+func (a *answer) check(method string) *fault {
+	// Those of one name become neighbours.
+	slices.SortStableFunc(a.fields, func(f, g field) int {
+		return cmp.Or(compareFold(f.name, g.name), bytes.Compare(f.name, g.name))
+	})
+	a.sent = 0
+	var guestLength []byte
+	var last *field // of those that are sent
+	for i := range a.fields {
+		f := &a.fields[i]
+		f.is.fate = ours
+		if i+1 < len(a.fields) && bytes.Equal(f.name, a.fields[i+1].name) {
+			continue // as in a map, the one that comes last counts
 		}
-		size += len(name) + len(value) + len(": \r\n")
-		canonical := http.CanonicalHeaderKey(name)
-		switch old := a.header[canonical]; {
-		case canonical == "Set-Cookie":
-			cookies = append(cookies, name)
-		case canonical == "Content-Length":
-			length = value
-		case connectionHeaders[canonical], canonical == "Date", canonical == BuildHeader:
-		case canonical == "Content-Type" && value == "":
-			a.header[canonical] = nil // keeps net/http from detecting one
-		case old != nil && old[0] != value:
-			return "", wrongAnswer(capability.CodeGuest, "the guest answered the header %q twice, spelt in two ways, with different values", canonical)
-		default:
-			values[0] = value
-			a.header[canonical], values = values[:1:1], values[1:]
+		if fault := checkField(f.name, f.value); fault != nil {
+			return fault
 		}
-	}
-	if size > limit {
-		return "", wrongAnswer(capability.CodeTooLarge, "the guest answered headers of %d bytes; the limit is %d", size, limit)
-	}
-	slices.Sort(cookies)
-	for _, name := range cookies {
-		for cookie := range strings.SplitSeq(header[name], "\n") {
-			if cookie = strings.TrimSpace(cookie); cookie != "" {
-				a.header.Add("Set-Cookie", cookie)
+		switch f.is = lookUp(f.name); f.is.fate {
+		case contentLength:
+			guestLength, f.is.fate = f.value, ours
+		case sent, contentType:
+			switch {
+			case last == nil || last.is.name != f.is.name:
+				last = f
+				a.sent++
+			case !bytes.Equal(last.value, f.value):
+				return wrongAnswer(capability.CodeGuest, "the guest answered the header %q twice, spelt in two ways, with different values", f.is.name)
+			default:
+				f.is.fate = ours
 			}
 		}
 	}
-	return length, nil
+	a.setLength(method, string(guestLength))
+	return nil
 }
 
 // setLength decides on the body and its length, as RFC 9110, 6.4.1 and 8.6 have
@@ -98,44 +142,71 @@ func (a *answer) setHeader(header map[string]string, limit int) (length string, 
 func (a *answer) setLength(method, guestLength string) {
 	switch a.status {
 	case http.StatusNoContent, http.StatusNotModified:
-		a.body = nil
+		a.body, a.length = nil, -1
 		return
 	case http.StatusResetContent:
 		a.body = nil
 	}
-	length := strconv.Itoa(len(a.body))
+	a.length = int64(len(a.body))
 	if method == http.MethodHead && len(a.body) == 0 && a.status != http.StatusResetContent {
 		n, err := strconv.ParseInt(guestLength, 10, 64)
-		if err != nil || n < 0 {
-			return
+		if err != nil {
+			n = -1
 		}
-		length = strconv.FormatInt(n, 10)
+		a.length = n
 	}
-	a.header["Content-Length"] = []string{length}
+}
+
+// writeHeader puts the headers into header. Their values share one piece of
+// memory: they must outlive the payload.
+func (a *answer) writeHeader(header http.Header) {
+	a.text = a.text[:0]
+	for _, f := range a.fields {
+		if f.is.fate == sent || f.is.fate == contentType {
+			a.text = append(a.text, f.value...)
+		}
+	}
+	if a.length >= 0 {
+		a.text = strconv.AppendInt(a.text, a.length, 10)
+	}
+	text, values := string(a.text), make([]string, a.sent+1)
+	for _, f := range a.fields {
+		switch n := len(f.value); f.is.fate {
+		case cookies:
+			for cookie := range strings.SplitSeq(string(f.value), "\n") {
+				if cookie = strings.TrimSpace(cookie); cookie != "" {
+					header.Add("Set-Cookie", cookie)
+				}
+			}
+		case contentType, sent:
+			if n == 0 && f.is.fate == contentType {
+				header[f.is.name] = nil // keeps net/http from detecting one
+				continue
+			}
+			values[0], text = text[:n], text[n:]
+			header[f.is.name], values = values[:1:1], values[1:]
+		}
+	}
+	if a.length >= 0 {
+		values[0] = text
+		header["Content-Length"] = values[:1:1]
+	}
 }
 
 // checkField refuses what would not be a header field in RFC 9110, 5.1 and 5.5.
-func checkField(name, value string) *fault {
-	if name == "" || strings.IndexFunc(name, notToken) >= 0 {
+func checkField(name, value []byte) *fault {
+	valid := len(name) > 0
+	for _, c := range name {
+		valid = valid && isToken[c]
+	}
+	if !valid {
 		return wrongAnswer(capability.CodeGuest, "the guest answered a header with the name %q, which HTTP does not allow", name)
 	}
-	for i := range len(value) {
-		c := value[i]
-		if c == '\n' && strings.EqualFold(name, "Set-Cookie") {
+	for _, c := range value {
+		if c >= ' ' && c != 0x7f || c == '\t' || c == '\n' && lookUp(name).fate == cookies {
 			continue
 		}
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return wrongAnswer(capability.CodeGuest, "the guest answered the header %q with the character %q in its value, which HTTP does not allow", name, c)
-		}
+		return wrongAnswer(capability.CodeGuest, "the guest answered the header %q with the character %q in its value, which HTTP does not allow", name, c)
 	}
 	return nil
-}
-
-// notToken tells the characters that RFC 9110, 5.6.2 keeps out of a token.
-func notToken(r rune) bool {
-	switch {
-	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
-		return false
-	}
-	return !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }

@@ -129,8 +129,8 @@ func (s *server) drain(ctx context.Context) error {
 	<-s.served
 	nothingLeft := s.load.watch()
 
-	for last := -1; last != s.load.requestCount() && ctx.Err() == nil; {
-		last = s.load.requestCount()
+	for last := int64(-1); last != s.load.requests.Load() && ctx.Err() == nil; {
+		last = s.load.requests.Load()
 		if wait(nothingLeft, ctx.Done(), settle) {
 			break
 		}
@@ -189,48 +189,56 @@ func wait(done, end <-chan struct{}, limit time.Duration) bool {
 }
 
 // load counts what must end before a server has stopped: connections, and
-// those requests that may outlive theirs.
+// those requests that may outlive theirs. A request takes no lock that another
+// connection takes.
 type load struct {
-	mu       sync.Mutex
-	conns    map[net.Conn]http.ConnState
-	requests int // that have come; of HTTP/2 at least some
-	inHand   int
-	over     chan struct{} // closed when all has ended; nil until watched
-	done     bool
+	conns    sync.Map     // from net.Conn to *atomic.Int32, its http.ConnState
+	watched  atomic.Bool  // over is set
+	requests atomic.Int64 // that have come since then; of HTTP/2 at least some
+
+	mu     sync.Mutex
+	open   int // connections
+	inHand int
+	over   chan struct{} // closed when all has ended; nil until watched
+	done   bool
 }
 
 func (l *load) connState(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		l.conns.Store(c, new(atomic.Int32)) // http.StateNew is 0
+		l.count(1)
+	case http.StateClosed, http.StateHijacked:
+		if _, ok := l.conns.LoadAndDelete(c); ok {
+			l.count(-1)
+		}
+	default:
+		if now, ok := l.conns.Load(c); ok {
+			now.(*atomic.Int32).Store(int32(state))
+		}
+		if state == http.StateActive && l.watched.Load() {
+			l.requests.Add(1)
+		}
+	}
+}
+
+func (l *load) count(conns int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conns == nil {
-		l.conns = make(map[net.Conn]http.ConnState)
-	}
-	l.conns[c] = state
-	switch state {
-	case http.StateActive:
-		l.requests++
-	case http.StateClosed, http.StateHijacked:
-		delete(l.conns, c)
-		l.checkLocked()
-	}
+	l.open += conns
+	l.checkLocked()
 }
 
 // busy tells whether a request is in hand.
 func (l *load) busy() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, state := range l.conns {
-		if state == http.StateActive {
+	for _, state := range l.conns.Range {
+		if state.(*atomic.Int32).Load() == int32(http.StateActive) {
 			return true
 		}
 	}
-	return l.inHand > 0
-}
-
-func (l *load) requestCount() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.requests
+	return l.inHand > 0
 }
 
 // enter counts a request; it is false where all is over.
@@ -256,12 +264,13 @@ func (l *load) watch() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = make(chan struct{})
+	l.watched.Store(true)
 	l.checkLocked()
 	return l.over
 }
 
 func (l *load) checkLocked() {
-	if l.over != nil && !l.done && l.inHand == 0 && len(l.conns) == 0 {
+	if l.over != nil && !l.done && l.inHand == 0 && l.open == 0 {
 		l.done = true
 		close(l.over)
 	}
@@ -270,11 +279,9 @@ func (l *load) checkLocked() {
 // closeSilent closes the connections that have not sent anything: browsers
 // open some in advance, and net/http would wait 5 s for them.
 func (l *load) closeSilent() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c, state := range l.conns {
-		if state == http.StateNew {
-			_ = c.Close() // its goroutine sees the end
+	for c, state := range l.conns.Range {
+		if state.(*atomic.Int32).Load() == int32(http.StateNew) {
+			_ = c.(net.Conn).Close() // its goroutine sees the end
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package keyvalue_test
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/cputime"
 	pb "github.com/waxosuit/waxo/capability/payload/keyvaluepb"
 )
 
@@ -49,4 +51,43 @@ func BenchmarkCall(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkGet has as many callers as a guest has instances get a value of a
+// real server, in turns from the provider and from the bare client, and reports
+// what each of them costs this process.
+func BenchmarkGet(b *testing.B) {
+	const callers, each = 16, 250
+	url := realRedis(b)
+	p, c := bind(b, url), client(b, url)
+	do(b, c, "SET", "k", "value")
+	all := func(one func(into []byte) error) func() {
+		return func() {
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					into := make([]byte, 0, 64)
+					for range each {
+						if err := one(into); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+		}
+	}
+	request := (&pb.GetRequest{Key: "k"}).AppendProto(nil)
+	provider := all(func(into []byte) error {
+		_, err := p.Call(b.Context(), capability.Call{BindingID: id, Operation: get, Payload: request, Into: into})
+		return err
+	})
+	bare := all(func([]byte) error { return c.Get(b.Context(), "k").Err() })
+	var ours, theirs cputime.Meter
+	for b.Loop() {
+		ours.Round(b, callers*each, provider)
+		theirs.Round(b, callers*each, bare)
+	}
+	ours.Report(b, "provider", &theirs, "client")
 }

@@ -118,7 +118,7 @@ func (p *Provider) Call(ctx context.Context, c capability.Call) ([]byte, error) 
 		return nil, err
 	}
 	defer b.Release()
-	return b.Value.call(ctx, c.Operation, c.Payload)
+	return b.Value.call(ctx, c)
 }
 
 // Unbind implements capability.Provider.

@@ -21,54 +21,54 @@ type message interface {
 }
 
 // call performs an operation.
-func (s *store) call(ctx context.Context, operation string, payload []byte) ([]byte, error) {
-	switch operation {
+func (s *store) call(ctx context.Context, c capability.Call) ([]byte, error) {
+	switch c.Operation {
 	case capability.OpGet:
-		return with(ctx, payload, s.get)
+		return with(ctx, c, s.get)
 	case capability.OpSet:
-		return with(ctx, payload, s.set)
+		return with(ctx, c, s.set)
 	case capability.OpDel:
-		return with(ctx, payload, s.del)
+		return with(ctx, c, s.del)
 	case capability.OpAdd:
-		return with(ctx, payload, s.add)
+		return with(ctx, c, s.add)
 	case capability.OpKeyExists:
-		return with(ctx, payload, s.exists)
+		return with(ctx, c, s.exists)
 	case capability.OpPush:
-		return with(ctx, payload, s.push)
+		return with(ctx, c, s.push)
 	case capability.OpRange:
-		return with(ctx, payload, s.listRange)
+		return with(ctx, c, s.listRange)
 	case capability.OpListItemDelete:
-		return with(ctx, payload, s.listDelete)
+		return with(ctx, c, s.listDelete)
 	case capability.OpClear:
-		return with(ctx, payload, s.listClear)
+		return with(ctx, c, s.listClear)
 	case capability.OpSetAdd:
-		return with(ctx, payload, s.setAdd)
+		return with(ctx, c, s.setAdd)
 	case capability.OpSetRemove:
-		return with(ctx, payload, s.setRemove)
+		return with(ctx, c, s.setRemove)
 	case capability.OpSetQuery:
-		return with(ctx, payload, s.setQuery)
+		return with(ctx, c, s.setQuery)
 	case capability.OpSetUnion:
-		return with(ctx, payload, s.setUnion)
+		return with(ctx, c, s.setUnion)
 	case capability.OpSetIntersection:
-		return with(ctx, payload, s.setIntersection)
+		return with(ctx, c, s.setIntersection)
 	}
-	return nil, &capability.Error{Code: capability.CodeUnsupported, Message: "wascap:keyvalue has no operation " + quote(operation)}
+	return nil, &capability.Error{Code: capability.CodeUnsupported, Message: "wascap:keyvalue has no operation " + quote(c.Operation)}
 }
 
 // with decodes the payload of an operation and encodes its answer.
 func with[T any, P interface {
 	*T
 	UnmarshalProto([]byte) error
-}, R message](ctx context.Context, payload []byte, perform func(context.Context, P) (R, error)) ([]byte, error) {
+}, R message](ctx context.Context, c capability.Call, perform func(context.Context, P) (R, error)) ([]byte, error) {
 	req := P(new(T))
-	if err := req.UnmarshalProto(payload); err != nil {
+	if err := req.UnmarshalProto(c.Payload); err != nil {
 		return nil, invalid("the payload cannot be decoded: %s", err)
 	}
 	resp, err := perform(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return resp.AppendProto(make([]byte, 0, resp.ProtoSize())), nil
+	return resp.AppendProto(slices.Grow(c.Into[:0], resp.ProtoSize())), nil
 }
 
 func (s *store) get(ctx context.Context, r *pb.GetRequest) (*pb.GetResponse, error) {

@@ -27,7 +27,7 @@ type (
 
 // call performs an operation as the host does.
 func call(ctx context.Context, p *keyvalue.Provider, op string, req request) ([]byte, error) {
-	return p.Call(ctx, capability.Call{BindingID: id, Operation: op, Payload: req.AppendProto(nil)})
+	return p.Call(ctx, capability.Call{BindingID: id, Operation: op, Payload: req.AppendProto(nil), Into: []byte("what is in the room means nothing")})
 }
 
 // step is a call and its answer: a payload, or an error's text.

@@ -18,7 +18,7 @@ import (
 // silent is a guest that answers 200 without a body.
 type silent struct{}
 
-func (silent) Dispatch(context.Context, string, []byte) (capability.Reply, error) {
+func (silent) Dispatch(context.Context, string, []byte, []byte) (capability.Reply, error) {
 	return capability.Reply{}, nil
 }
 

@@ -68,7 +68,7 @@ func (c *caller) Close(context.Context) error                           { return
 
 // call returns the version that answers and its label.
 func (c *caller) call() (version, label string, err error) {
-	reply, err := c.dispatcher.Load().(capability.Dispatcher).Dispatch(context.Background(), capability.OpHandleRequest, nil)
+	reply, err := c.dispatcher.Load().(capability.Dispatcher).Dispatch(context.Background(), capability.OpHandleRequest, nil, nil)
 	if err != nil {
 		return "", reply.Build, err
 	}

@@ -104,14 +104,17 @@ func ReadBytes(b []byte) (p, rest []byte, err error) {
 
 // ReadString takes a string off the front of b.
 func ReadString(b []byte) (s string, rest []byte, err error) {
-	p, rest, err := ReadBytes(b)
-	if err != nil {
-		return "", nil, err
+	p, rest, err := ReadText(b)
+	return string(p), rest, err
+}
+
+// ReadText is ReadString without the copy: the bytes alias b.
+func ReadText(b []byte) (p, rest []byte, err error) {
+	p, rest, err = ReadBytes(b)
+	if err == nil && !utf8.Valid(p) {
+		return nil, nil, ErrUTF8
 	}
-	if !utf8.Valid(p) {
-		return "", nil, ErrUTF8
-	}
-	return string(p), rest, nil
+	return p, rest, err
 }
 
 // ReadTag takes a field's number and wire type off the front of b.
@@ -201,42 +204,54 @@ func AppendStringMap(b []byte, tag byte, m map[string]string) []byte {
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		v := m[k]
-		b = AppendVarint(append(b, tag), uint64(sizeEntry(k, v)))
-		b = AppendString(append(b, 1<<3|byte(Bytes)), k)
-		b = AppendString(append(b, 2<<3|byte(Bytes)), v)
+		b = AppendStringEntry(b, tag, k, m[k])
 	}
 	return b
+}
+
+// AppendStringEntry appends one entry of a map<string, string> whose field has
+// the given tag.
+func AppendStringEntry(b []byte, tag byte, k, v string) []byte {
+	b = AppendVarint(append(b, tag), uint64(sizeEntry(k, v)))
+	b = AppendString(append(b, 1<<3|byte(Bytes)), k)
+	return AppendString(append(b, 2<<3|byte(Bytes)), v)
+}
+
+// ReadEntry takes one entry of a map<string, string> off the front of b. Key and
+// value are valid UTF-8 and alias b.
+func ReadEntry(b []byte) (k, v, rest []byte, err error) {
+	entry, rest, err := ReadBytes(b)
+	for err == nil && len(entry) > 0 {
+		var number int
+		var t Type
+		if number, t, entry, err = ReadTag(entry); err != nil {
+			break
+		}
+		switch {
+		case number == 1 && t == Bytes:
+			k, entry, err = ReadText(entry)
+		case number == 2 && t == Bytes:
+			v, entry, err = ReadText(entry)
+		default:
+			entry, err = Skip(entry, number, t)
+		}
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return k, v, rest, nil
 }
 
 // ReadStringEntry takes one entry of a map<string, string> off the front of b
 // and puts it into m, which it makes if it is nil.
 func ReadStringEntry(b []byte, m map[string]string) (map[string]string, []byte, error) {
-	entry, rest, err := ReadBytes(b)
+	k, v, rest, err := ReadEntry(b)
 	if err != nil {
 		return nil, nil, err
-	}
-	var k, v string
-	for len(entry) > 0 {
-		number, t, after, err := ReadTag(entry)
-		if err != nil {
-			return nil, nil, err
-		}
-		switch {
-		case number == 1 && t == Bytes:
-			k, entry, err = ReadString(after)
-		case number == 2 && t == Bytes:
-			v, entry, err = ReadString(after)
-		default:
-			entry, err = Skip(after, number, t)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
 	}
 	if m == nil {
 		m = make(map[string]string)
 	}
-	m[k] = v
+	m[string(k)] = string(v)
 	return m, rest, nil
 }

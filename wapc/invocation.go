@@ -1,0 +1,108 @@
+package wapc
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// invocation is the context that the Host gets for one run of guest code. Each
+// run has its own, so one that a Host keeps can never come to life again.
+//
+// Most Hosts ask it for little: a context that can be waited for, with a timer
+// and all, is made only when somebody wants to wait.
+type invocation struct {
+	caller  context.Context
+	stopper *stopper
+	ends    time.Duration // since epoch
+	ended   atomic.Bool
+	full    atomic.Pointer[fullContext]
+}
+
+type fullContext struct {
+	context.Context
+	cancel context.CancelFunc
+}
+
+// waiting returns the context that can be waited for.
+func (c *invocation) waiting() *fullContext {
+	if full := c.full.Load(); full != nil {
+		return full
+	}
+	full := &fullContext{}
+	full.Context, full.cancel = context.WithDeadline(c.caller, c.deadline())
+	if !c.full.CompareAndSwap(nil, full) { // another goroutine of the Host was first
+		full.cancel()
+		return c.full.Load()
+	}
+	s := c.stopper
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.ended.Load() || s.stopped.Load() {
+		full.cancel()
+	} else {
+		s.awaited = c
+	}
+	return full
+}
+
+// end ends the context. The instance calls it, once.
+func (c *invocation) end() {
+	c.ended.Store(true)
+	full := c.full.Load()
+	if full == nil { // and if somebody asks for it from now on, it has ended
+		return
+	}
+	full.cancel()
+	c.stopper.mu.Lock()
+	defer c.stopper.mu.Unlock()
+	if c.stopper.awaited == c {
+		c.stopper.awaited = nil
+	}
+}
+
+// deadline is the run's own. It is never before the end, so that whoever waits
+// for it finds that the time is over.
+func (c *invocation) deadline() time.Time {
+	left := c.ends - now()
+	return time.Now().Add(left)
+}
+
+// Deadline returns the earlier one of the caller's and the run's own.
+func (c *invocation) Deadline() (time.Time, bool) {
+	if full := c.full.Load(); full != nil {
+		return full.Deadline()
+	}
+	own := c.deadline()
+	if d, ok := c.caller.Deadline(); ok && d.Before(own) {
+		return d, true
+	}
+	return own, true
+}
+
+func (c *invocation) Done() <-chan struct{} { return c.waiting().Done() }
+
+func (c *invocation) Err() error {
+	if full := c.full.Load(); full != nil {
+		return full.Err()
+	}
+	if err := c.caller.Err(); err != nil {
+		return err
+	}
+	switch {
+	case c.ended.Load() || c.stopper.stopped.Load():
+		return context.Canceled
+	case now() >= c.ends:
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Value returns the caller's value. Contexts that are derived from this one
+// find the context that they can wait for in this way.
+func (c *invocation) Value(key any) any {
+	if full := c.full.Load(); full != nil {
+		return full.Value(key)
+	}
+	return c.caller.Value(key)
+}
