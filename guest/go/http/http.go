@@ -56,7 +56,7 @@ func Handle(h Handler) {
 		if abi.Reuse && abi.Alone() {
 			spare = x.kept()
 		} else if !abi.Reuse {
-			x.request = Request{} // as good as gone, also in tests
+			x.request = Request{} // in tests it ends too
 		}
 		return encoded, err
 	})
@@ -64,8 +64,9 @@ func Handle(h Handler) {
 
 // Request is a request of an HTTP client.
 //
-// It is valid until the handler returns: then it becomes the next one. All strings
-// that come from it may be kept, but the Request, its Header and its Body may not.
+// It is valid until the handler returns, and then becomes the next one. All strings
+// that come from it may be kept; the Request, its Header and its Body may not.
+// Goroutines that a handler leaves behind keep what they have but the Body.
 type Request struct {
 	Method   string // upper case, such as "GET"
 	Path     string // as it was sent, percent-encoded, without the query
