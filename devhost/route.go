@@ -3,7 +3,7 @@ package devhost
 import (
 	"context"
 	"fmt"
-	"maps"
+	"slices"
 	"sync/atomic"
 
 	"github.com/waxosuit/waxo/capability"
@@ -11,31 +11,42 @@ import (
 )
 
 // memo keeps what was found out once, for calls to read without a lock and
-// without allocating. The zero value is empty.
-type memo[K comparable, V any] struct{ entries atomic.Pointer[map[K]V] }
+// without allocating. It is a list because guests use few names, and to compare
+// those costs less than to hash one. The zero value is empty.
+type memo[K comparable, V any] struct {
+	entries atomic.Pointer[[]memory[K, V]]
+}
+
+type memory[K comparable, V any] struct {
+	key   K
+	value V
+}
 
 // maxRemembered bounds a memo: a guest can make up names without end.
-const maxRemembered = 256
+const maxRemembered = 64
 
 func (m *memo[K, V]) get(key K) (value V, ok bool) {
 	if entries := m.entries.Load(); entries != nil {
-		value, ok = (*entries)[key]
+		for i := range *entries {
+			if e := &(*entries)[i]; e.key == key {
+				return e.value, true
+			}
+		}
 	}
-	return value, ok
+	return value, false
 }
 
 // put may forget what another call puts at the same time: that one is found
 // out again.
 func (m *memo[K, V]) put(key K, value V) {
-	next := make(map[K]V)
+	var next []memory[K, V]
 	if entries := m.entries.Load(); entries != nil {
-		if _, known := (*entries)[key]; !known && len(*entries) >= maxRemembered {
-			return
-		}
-		maps.Copy(next, *entries)
+		next = slices.DeleteFunc(slices.Clone(*entries), func(e memory[K, V]) bool { return e.key == key })
 	}
-	next[key] = value
-	m.entries.Store(&next)
+	if len(next) < maxRemembered {
+		next = append(next, memory[K, V]{key, value})
+		m.entries.Store(&next)
+	}
 }
 
 // callName is what a guest says of a host call.
