@@ -1,6 +1,8 @@
 package http
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/waxosuit/waxo/capability/payload/httppb"
@@ -58,6 +60,38 @@ func TestAllocations(t *testing.T) {
 		})
 		if got > test.most {
 			t.Errorf("%s: %v allocations, want %v", test.name, got, test.most)
+		}
+	}
+}
+
+// TestKept looks at what stays in memory from one request to the next.
+func TestKept(t *testing.T) {
+	many := make(map[string]string)
+	for i := range 300 {
+		many["X-"+strconv.Itoa(i)] = "x"
+	}
+	body := []byte{bodyTag, 4, 'b', 'o', 'd', 'y'}
+	path := (&httppb.Request{Path: "/path"}).AppendProto(nil)
+	for name, test := range map[string]struct {
+		payload []byte
+		kept    bool
+	}{
+		"a request":         {append(path, body...), true},
+		"a long path":       {(&httppb.Request{Path: strings.Repeat("x", 100_000)}).AppendProto(nil), false},
+		"a long header":     {(&httppb.Request{Path: "/", Header: map[string]string{"A": strings.Repeat("x", 100_000)}}).AppendProto(nil), false},
+		"many headers":      {(&httppb.Request{Path: "/", Header: many}).AppendProto(nil), false},
+		"a path after body": {append(body, path...), false},
+	} {
+		var x exchange
+		if _, err := x.serve(func(*Request) (*Response, error) { return &Response{Body: make([]byte, 2<<20)}, nil }, test.payload); err != nil {
+			t.Fatal(err)
+		}
+		kept := x.kept()
+		if (kept != nil) != test.kept {
+			t.Errorf("after %s: kept %v, want %v", name, kept != nil, test.kept)
+		}
+		if kept != nil && (kept.request.Body != nil || cap(kept.out) > 1<<20) {
+			t.Errorf("after %s a body of %d bytes is kept, and %d of a response", name, len(kept.request.Body), cap(kept.out))
 		}
 	}
 }

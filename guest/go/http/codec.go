@@ -40,12 +40,14 @@ type exchange struct {
 	method, path, query string
 }
 
-// kept returns x for the next request, nil if it grew too large for that.
+// kept returns x for the next request, nil if it holds too much for that, or the
+// copy of a message of which it does not know how much it is.
 func (x *exchange) kept() *exchange {
-	const maxFields = 256
-	if cap(x.fields) > maxFields {
+	const maxFields, maxHead = 256, 64 << 10
+	if cap(x.fields) > maxFields || x.line == "" || len(x.line)+len(x.header) > maxHead {
 		return nil
 	}
+	x.request.Body, x.request.query = nil, nil
 	x.out = abi.Keep(x.out)
 	return x
 }
