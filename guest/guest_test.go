@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -41,6 +42,8 @@ func TestGuest(t *testing.T) {
 	t.Run("dispatch", func(t *testing.T) { testDispatch(t, g) })
 	t.Run("capabilities", func(t *testing.T) { testCapabilities(t, g, h) })
 	t.Run("strings", func(t *testing.T) { testStrings(t, g) })
+	t.Run("stray", func(t *testing.T) { testStray(t, g) })
+	t.Run("heads", func(t *testing.T) { testHeads(t, g) })
 	t.Run("memory", func(t *testing.T) { testMemory(t, g) })
 	t.Run("bodies", func(t *testing.T) { testBodies(t, g) })
 	t.Run("deadlock", func(t *testing.T) { testDeadlock(t, g) }) // ends the instance
@@ -136,6 +139,46 @@ func testStrings(t *testing.T, g *guesttest.Guest) {
 	}
 }
 
+// testStray has a goroutine look at a request after its handler returned.
+func testStray(t *testing.T, g *guesttest.Guest) {
+	for _, which := range []string{"first", "other"} {
+		left := &httppb.Request{Method: "POST", Path: "/stray", QueryString: which, Header: map[string]string{"X-Keep": which}}
+		if _, err := do(t, g, left); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := do(t, g, &httppb.Request{Method: "POST", Path: "/echo", QueryString: "x", Header: map[string]string{"X-Keep": "wrong"}}); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := do(t, g, &httppb.Request{Method: "POST", Path: "/stray/ask"})
+		if want := "/stray?" + which + " " + which; err != nil || string(resp.Body) != want {
+			t.Errorf("the goroutine saw %q, %v, want %q", resp.Body, err, want)
+		}
+	}
+}
+
+// testHeads sends requests that share their header or their request line with the
+// one before, or fail, and looks whether each gets its own.
+func testHeads(t *testing.T, g *guesttest.Guest) {
+	for i := range 300 {
+		path := []string{"/echo", "/echo", "/fail/panic", "/echo"}[i%4]
+		header := map[string]string{"X-A": []string{"1", "2", "ä"}[i/2%3], "X-B": strings.Repeat("b", i/8%3*100)}
+		if i%7 == 0 {
+			header = nil
+		}
+		body := strings.Repeat("x", i%5)
+		resp, err := do(t, g, &httppb.Request{Method: "POST", Path: path, Header: header, Body: []byte(body)})
+		if path != "/echo" {
+			if err == nil || err.Error() != "panic: the deed panicked" {
+				t.Fatalf("request %d: %v", i, err)
+			}
+			continue
+		}
+		if err != nil || string(resp.Body) != body || !maps.Equal(resp.Header, header) {
+			t.Fatalf("request %d: %q %q %v, want %q %q", i, resp.Body, resp.Header, err, body, header)
+		}
+	}
+}
+
 func testBodies(t *testing.T, g *guesttest.Guest) {
 	for _, size := range []int{0, 1, 511, 512, 513, 1 << 20, 32 << 20, 100} {
 		body := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
@@ -177,29 +220,5 @@ func testMemory(t *testing.T, g *guesttest.Guest) {
 func testDeadlock(t *testing.T, g *guesttest.Guest) {
 	if _, err := do(t, g, &httppb.Request{Method: "POST", Path: "/fail/deadlock"}); !errors.Is(err, guesttest.ErrTrap) {
 		t.Errorf("a deadlock = %v, want a trap", fmt.Sprint(err))
-	}
-}
-
-// BenchmarkCall sets an echo through package http beside the bare call of an
-// operation that does the same work, on the engine that guesttest makes.
-func BenchmarkCall(b *testing.B) {
-	g, _ := probe(b)
-	for _, size := range []int{64, 4 << 10, 256 << 10} {
-		req := &httppb.Request{Method: "POST", Path: "/echo", Body: make([]byte, size), Header: map[string]string{"Accept": "*/*", "Host": "localhost"}}
-		for name, call := range map[string]struct {
-			operation string
-			payload   []byte
-		}{
-			"bare": {"vendor:echo!Reverse", req.Body},
-			"http": {"wascap:httpserver!HandleRequest", req.AppendProto(nil)},
-		} {
-			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
-				for b.Loop() {
-					if _, err := g.Call(b, call.operation, call.payload); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
 	}
 }

@@ -31,6 +31,10 @@
 // it. Goroutines run while a call is being handled and stand still between
 // calls.
 //
+// What a call needs is used again by the next one, so that it costs the guest little.
+// Strings may always be kept. Byte slices that a handler is given, and an
+// http.Request, end with the call: what is to outlast it must be copied.
+//
 // Natively, under go test, the same code runs against the in-memory host of
 // package waxotest. The SDK is written to suit TinyGo too, but is tested with Go
 // alone.

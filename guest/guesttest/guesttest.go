@@ -47,11 +47,16 @@ type Guest struct {
 	call     api.Function
 	hostCall HostCall
 
+	stack               [2]uint64
 	operation           string
 	message             []byte
 	response, failure   []byte // of the guest
 	answer, answerError []byte // of the host
 	console             []string
+
+	// What the last host call named: the same names are not made anew.
+	binding, namespace, hostOperation string
+	payload                           []byte
 }
 
 // ErrTrap is what Call's error matches where the guest crashed.
@@ -98,11 +103,11 @@ func (g *Guest) export(ctx context.Context, runtime wazero.Runtime) error {
 			m.WriteString(uint32(stack[0]), g.operation)
 			m.Write(uint32(stack[1]), g.message)
 		}},
-		{"__guest_response", 2, 0, func(m api.Memory, stack []uint64) { g.response = read(m, stack) }},
-		{"__guest_error", 2, 0, func(m api.Memory, stack []uint64) { g.failure = read(m, stack) }},
+		{"__guest_response", 2, 0, func(m api.Memory, stack []uint64) { g.response = append(g.response[:0], view(m, stack)...) }},
+		{"__guest_error", 2, 0, func(m api.Memory, stack []uint64) { g.failure = append(g.failure[:0], view(m, stack)...) }},
 		{"__host_call", 8, 1, func(m api.Memory, stack []uint64) {
-			binding, namespace, operation := read(m, stack), read(m, stack[2:]), read(m, stack[4:])
-			answer, err := g.hostCall(string(binding), string(namespace), string(operation), read(m, stack[6:]))
+			g.payload = append(g.payload[:0], view(m, stack[6:])...)
+			answer, err := g.hostCall(name(&g.binding, view(m, stack)), name(&g.namespace, view(m, stack[2:])), name(&g.hostOperation, view(m, stack[4:])), g.payload)
 			stack[0] = 1
 			if g.answer = answer; err != nil {
 				stack[0], g.answerError = 0, []byte(err.Error())
@@ -112,7 +117,7 @@ func (g *Guest) export(ctx context.Context, runtime wazero.Runtime) error {
 		{"__host_response", 1, 0, func(m api.Memory, stack []uint64) { m.Write(uint32(stack[0]), g.answer) }},
 		{"__host_error_len", 0, 1, func(_ api.Memory, stack []uint64) { stack[0] = uint64(len(g.answerError)) }},
 		{"__host_error", 1, 0, func(m api.Memory, stack []uint64) { m.Write(uint32(stack[0]), g.answerError) }},
-		{"__console_log", 2, 0, func(m api.Memory, stack []uint64) { g.console = append(g.console, string(read(m, stack))) }},
+		{"__console_log", 2, 0, func(m api.Memory, stack []uint64) { g.console = append(g.console, string(view(m, stack))) }},
 	} {
 		function := api.GoModuleFunc(func(_ context.Context, m api.Module, stack []uint64) { f.do(m.Memory(), stack) })
 		builder.NewFunctionBuilder().WithGoModuleFunction(function, integers(f.params), integers(f.results)).Export(f.name)
@@ -123,26 +128,44 @@ func (g *Guest) export(ctx context.Context, runtime wazero.Runtime) error {
 
 func integers(n int) []api.ValueType { return slices.Repeat([]api.ValueType{api.ValueTypeI32}, n) }
 
-// read copies guest memory, whose address and length lead the stack. A guest that
+// view shows guest memory, whose address and length lead the stack. A guest that
 // points outside of it fails its test.
-func read(m api.Memory, stack []uint64) []byte {
+func view(m api.Memory, stack []uint64) []byte {
 	b, ok := m.Read(uint32(stack[0]), uint32(stack[1]))
 	if !ok {
 		panic("the guest points outside of its memory")
 	}
-	return append([]byte(nil), b...)
+	return b
+}
+
+// name returns b as a string, the last one where they are the same.
+func name(last *string, b []byte) string {
+	if *last != string(b) {
+		*last = string(b)
+	}
+	return *last
 }
 
 // Call has the guest handle an operation. The error is the guest's text, or
 // matches ErrTrap.
 func (g *Guest) Call(t testing.TB, operation string, payload []byte) ([]byte, error) {
 	t.Helper()
-	g.operation, g.message, g.response, g.failure = operation, payload, nil, nil
-	results, err := g.call.Call(t.Context(), uint64(len(operation)), uint64(len(payload)))
-	switch {
+	response, err := g.View(t.Context(), operation, payload)
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(response), nil
+}
+
+// View is Call without an allocation, for benchmarks: the response is valid until
+// the next call.
+func (g *Guest) View(ctx context.Context, operation string, payload []byte) ([]byte, error) {
+	g.operation, g.message, g.response, g.failure = operation, payload, g.response[:0], g.failure[:0]
+	g.stack = [2]uint64{uint64(len(operation)), uint64(len(payload))}
+	switch err := g.call.CallWithStack(ctx, g.stack[:]); {
 	case err != nil:
 		return nil, errors.Join(ErrTrap, err)
-	case results[0] != 1:
+	case uint32(g.stack[0]) != 1:
 		return nil, errors.New(string(g.failure))
 	}
 	return g.response, nil

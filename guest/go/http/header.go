@@ -2,7 +2,9 @@ package http
 
 import (
 	"iter"
-	"strings"
+	"unicode/utf8"
+
+	"github.com/waxosuit/waxo/guest/go/internal/wire"
 )
 
 // Header is the header of a request or a response. The zero value is an empty
@@ -10,14 +12,17 @@ import (
 // as one, joined by commas as HTTP allows.
 type Header struct{ fields []field }
 
-type field struct{ name, value string }
+type field struct {
+	name, value string
+	valid       bool // known to be
+}
 
 // Get returns the value of a name, the last one where it was added more than once,
 // "" if there is none.
 func (h *Header) Get(name string) string {
 	for i := len(h.fields) - 1; i >= 0; i-- {
-		if equalFold(h.fields[i].name, name) {
-			return h.fields[i].value
+		if f := &h.fields[i]; len(f.name) == len(name) && equalFold(f.name, name) {
+			return f.value
 		}
 	}
 	return ""
@@ -30,11 +35,16 @@ func (h *Header) Set(name, value string) {
 }
 
 // Add gives a name one more value, as for several cookies in Set-Cookie.
-func (h *Header) Add(name, value string) { h.fields = append(h.fields, field{name, value}) }
+func (h *Header) Add(name, value string) {
+	h.fields = append(h.fields, field{name: name, value: value})
+}
 
 // Del removes a name.
 func (h *Header) Del(name string) {
-	kept := h.fields[:0]
+	if !contains(h.fields, name) {
+		return
+	}
+	kept := make([]field, 0, len(h.fields)) // a copy of h has the fields too
 	for _, f := range h.fields {
 		if !equalFold(f.name, name) {
 			kept = append(kept, f)
@@ -43,33 +53,44 @@ func (h *Header) Del(name string) {
 	h.fields = kept
 }
 
-// joined yields each name once, with its values as one: on the wire a name has one
-// value. Cookies stand one a line, because their values may hold commas.
-func (h *Header) joined() iter.Seq2[string, string] {
-	return func(yield func(name, value string) bool) {
-		for i, f := range h.fields {
-			if contains(h.fields[:i], f.name) {
-				continue
-			}
-			separator, value := ", ", f.value
-			if equalFold(f.name, "Set-Cookie") {
-				separator = "\n"
-			}
-			for _, more := range h.fields[i+1:] {
-				if equalFold(more.name, f.name) {
-					value += separator + more.value
-				}
-			}
-			if !yield(f.name, value) {
-				return
-			}
+// appendTo appends the encoded header to b, each name once, with its values as
+// one: on the wire a name has one value. Cookies stand one a line, because their
+// values may hold commas.
+func (h *Header) appendTo(b []byte) []byte {
+	for i := range h.fields {
+		f := &h.fields[i]
+		if i > 0 && contains(h.fields[:i], f.name) {
+			continue
+		}
+		value := f.value
+		if later := h.fields[i+1:]; len(later) > 0 && contains(later, f.name) {
+			value = join(f, later)
+		}
+		n := 2 + wire.SizeLen(len(f.name)) + wire.SizeLen(len(value))
+		b = wire.AppendVarint(append(b, responseHeader<<3|byte(wire.Bytes)), uint64(n))
+		b = wire.AppendString(append(b, 1<<3|byte(wire.Bytes)), f.name)
+		b = wire.AppendString(append(b, 2<<3|byte(wire.Bytes)), value)
+	}
+	return b
+}
+
+// join returns the value of f with those that later fields of its name have.
+func join(f *field, later []field) string {
+	separator, value := ", ", f.value
+	if equalFold(f.name, "Set-Cookie") {
+		separator = "\n"
+	}
+	for _, more := range later {
+		if equalFold(more.name, f.name) {
+			value += separator + more.value
 		}
 	}
+	return value
 }
 
 func contains(fields []field, name string) bool {
-	for _, f := range fields {
-		if equalFold(f.name, name) {
+	for i := range fields {
+		if len(fields[i].name) == len(name) && equalFold(fields[i].name, name) {
 			return true
 		}
 	}
@@ -90,21 +111,31 @@ func (h *Header) All() iter.Seq2[string, string] {
 // validName reports whether HTTP allows a header of that name.
 func validName(name string) bool {
 	for i := range len(name) {
-		if c := name[i]; !isAlphanumeric(c) && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+		if c := name[i]; c >= 0x80 || token[c>>6]>>(c&63)&1 == 0 {
 			return false
 		}
 	}
 	return name != ""
 }
 
-// validValue reports whether a value cannot be taken for more than one header.
+// token has a bit for each character that a name may hold: letters, digits and
+// !#$%&'*+-.^_`|~
+var token = [2]uint64{0x03ff6cfa00000000, 0x57ffffffc7fffffe}
+
+// validValue reports whether a value cannot be taken for more than one header, and
+// is UTF-8.
 func validValue(value string) bool {
+	ascii := true
 	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+		c := value[i]
+		if c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
+		if c >= 0x80 {
+			ascii = false
+		}
 	}
-	return true
+	return ascii || utf8.ValidString(value)
 }
 
 // equalFold compares ASCII text without regard to case. It is here because what
@@ -114,7 +145,7 @@ func equalFold(a, b string) bool {
 		return false
 	}
 	for i := range len(a) {
-		if lower(a[i]) != lower(b[i]) {
+		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
 			return false
 		}
 	}

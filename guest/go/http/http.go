@@ -43,27 +43,47 @@ func Handle(h Handler) {
 	if h == nil {
 		panic("http: the handler is nil")
 	}
-	var out []byte // used again by the next response
+	var spare *exchange // of the request before
 	waxo.Handle("wascap:httpserver!HandleRequest", func(payload []byte) ([]byte, error) {
-		encoded, err := serve(h, payload, out[:0])
-		out = abi.Keep(encoded)
+		var x *exchange
+		if abi.Reuse {
+			x, spare = spare, nil
+		}
+		if x == nil {
+			x = new(exchange)
+		}
+		encoded, err := x.serve(h, payload)
+		if abi.Reuse && abi.Alone() {
+			spare = x.kept()
+		} else if !abi.Reuse {
+			x.request = Request{} // in tests it ends too
+		}
 		return encoded, err
 	})
 }
 
 // Request is a request of an HTTP client.
+//
+// It is valid until the handler returns, and then becomes the next one. All strings
+// that come from it may be kept; the Request, its Header and its Body may not.
+// Goroutines that a handler leaves behind keep what they have but the Body.
 type Request struct {
 	Method   string // upper case, such as "GET"
 	Path     string // as it was sent, percent-encoded, without the query
 	RawQuery string // what followed the question mark, as it was sent
 	Header   Header
 
-	// Body is valid until the handler returns; what is to be kept must be
-	// copied. All strings may be kept.
+	// Body is the handler's own to change, until it returns.
 	Body []byte
 
 	query Values
 	path  []pathValue
+	some  [4]pathValue // room for path
+}
+
+// reset makes r an empty request, but for the room that it has.
+func (r *Request) reset() {
+	r.Method, r.Path, r.RawQuery, r.Header.fields, r.Body, r.query, r.path = "", "", "", nil, nil, nil, nil
 }
 
 // Query returns the parameters of the query. What is malformed is left out.

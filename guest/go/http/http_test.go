@@ -52,6 +52,21 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// TestRequestEnds has tests see what a guest would see: a request is no more once
+// its handler has returned.
+func TestRequestEnds(t *testing.T) {
+	h := waxotest.New(t)
+	var kept *http.Request
+	handler = func(r *http.Request) (*http.Response, error) {
+		kept = r
+		return http.Text(200, ""), nil
+	}
+	h.Do("GET", "/path", "body")
+	if kept.Path != "" || kept.Body != nil {
+		t.Errorf("after the handler returned the request is %v", kept)
+	}
+}
+
 func TestForm(t *testing.T) {
 	const kind = "application/x-www-form-urlencoded"
 	for _, test := range []struct {
@@ -132,6 +147,13 @@ func TestHeader(t *testing.T) {
 	}
 	if !slices.Equal(all, []string{"a=3", "C=4"}) || h.Get("A") != "3" {
 		t.Errorf("header = %v", all)
+	}
+	h.Add("d", "5")
+	copied := h
+	copied.Del("A")
+	copied.Set("D", "6")
+	if h.Get("A") != "3" || h.Get("D") != "5" || copied.Get("A") != "" || copied.Get("D") != "6" {
+		t.Errorf("header = %v, its copy %v", h, copied)
 	}
 	for name := range h.All() {
 		if name != "a" {

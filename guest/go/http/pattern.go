@@ -35,6 +35,7 @@ func parsePattern(pattern string) (r route, problem string) {
 			return r, "names {" + s.text + "} twice"
 		}
 		r.segments = append(r.segments, s)
+		r.open = s.kind == rest
 	}
 	r.method = method
 	return r, ""
@@ -90,21 +91,35 @@ func compareRoutes(a, b route) int {
 }
 
 // match compares the parts of a path with the segments of a pattern.
-func match(segments []segment, parts []string) (values []pathValue, ok bool) {
-	for i, s := range segments {
-		if i == len(parts) {
-			return nil, false
-		}
+func match(segments []segment, parts []string) bool {
+	if len(segments) > len(parts) {
+		return false
+	}
+	for i := range segments {
+		s := &segments[i]
 		switch {
+		case s.kind == literal && (len(s.text) != len(parts[i]) || s.text != parts[i]):
+			return false
+		case s.kind == single && parts[i] == "":
+			return false
 		case s.kind == rest:
-			return append(values, pathValue{s.text, strings.Join(parts[i:], "/")}), true
-		case s.kind == literal && s.text != parts[i], s.kind == single && parts[i] == "":
-			return nil, false
-		case s.kind == single:
-			values = append(values, pathValue{s.text, parts[i]})
+			return true
 		}
 	}
-	return values, len(parts) == len(segments)
+	return len(segments) == len(parts)
+}
+
+// setPath keeps what the segments of a pattern matched.
+func (r *Request) setPath(segments []segment, parts []string) {
+	r.path = r.some[:0]
+	for i := range segments {
+		switch s := &segments[i]; s.kind {
+		case single:
+			r.path = append(r.path, pathValue{s.text, parts[i]})
+		case rest:
+			r.path = append(r.path, pathValue{s.text, strings.Join(parts[i:], "/")})
+		}
+	}
 }
 
 // head answers a HEAD by the handler for GET: the same header, no body.

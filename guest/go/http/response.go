@@ -35,5 +35,11 @@ func Redirect(status int, url string) *Response {
 func NotFound() *Response { return Text(404, "not found\n") }
 
 func content(status int, kind string, body []byte) *Response {
-	return &Response{Status: status, Header: Header{[]field{{"Content-Type", kind}}}, Body: body}
+	r := &struct {
+		Response
+		fields [2]field
+	}{Response: Response{Status: status, Body: body}}
+	r.fields[0] = field{name: "Content-Type", value: kind, valid: true}
+	r.Header.fields = r.fields[:1]
+	return &r.Response
 }

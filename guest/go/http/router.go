@@ -15,6 +15,7 @@ type Router struct{ routes []route }
 type route struct {
 	method   string // "" is any
 	segments []segment
+	open     bool // the last segment matches any number of parts
 	handler  Handler
 }
 
@@ -61,42 +62,71 @@ func (rt *Router) Handle(pattern string, h Handler) {
 
 // Serve is the Router's Handler.
 func (rt *Router) Serve(r *Request) (*Response, error) {
-	path := r.Path
-	if path == "" {
-		path = "/"
+	var some [16]string
+	parts, ok := split(r.Path, some[:0])
+	if !ok {
+		return Text(400, "the path is malformed\n"), nil
 	}
-	parts := strings.Split(path, "/")[1:]
-	for i, p := range parts {
-		decoded, ok := unescape(p, false)
-		if !ok {
-			return Text(400, "the path is malformed\n"), nil
+	matched := false
+	for i := range rt.routes {
+		route := &rt.routes[i]
+		if len(route.segments) != len(parts) && !route.open || !match(route.segments, parts) {
+			continue
 		}
-		parts[i] = decoded
-	}
-	var allowed []string
-	for _, route := range rt.routes {
-		values, ok := match(route.segments, parts)
 		switch {
-		case !ok:
 		case route.method == "" || route.method == r.Method:
-			r.path = values
+			r.setPath(route.segments, parts)
 			return route.handler(r)
 		case route.method == "GET" && r.Method == "HEAD":
-			r.path = values
+			r.setPath(route.segments, parts)
 			return head(route.handler, r)
-		default:
-			allowed = insert(allowed, route.method)
-			if route.method == "GET" {
-				allowed = insert(allowed, "HEAD")
-			}
 		}
+		matched = true
 	}
-	if allowed == nil {
+	if !matched {
 		return NotFound(), nil
 	}
 	resp := Text(405, "method not allowed\n")
-	resp.Header.Set("Allow", strings.Join(allowed, ", "))
+	resp.Header.Set("Allow", strings.Join(rt.allowed(parts), ", "))
 	return resp, nil
+}
+
+// split appends the parts of a path, decoded, to parts.
+func split(path string, parts []string) (_ []string, ok bool) {
+	plain, start := true, 1
+	for i := 1; i <= len(path); i++ {
+		if i < len(path) && path[i] != '/' {
+			plain = plain && path[i] != '%'
+			continue
+		}
+		part := path[start:i]
+		if !plain {
+			if part, ok = unescape(part, false); !ok {
+				return nil, false
+			}
+		}
+		parts = append(parts, part)
+		plain, start = true, i+1
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "")
+	}
+	return parts, true
+}
+
+// allowed returns the methods of the routes that match, sorted.
+func (rt *Router) allowed(parts []string) []string {
+	var methods []string
+	for _, route := range rt.routes {
+		if !match(route.segments, parts) {
+			continue
+		}
+		methods = insert(methods, route.method)
+		if route.method == "GET" {
+			methods = insert(methods, "HEAD")
+		}
+	}
+	return methods
 }
 
 // insert adds a method to those that are sorted, once.

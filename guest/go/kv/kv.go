@@ -16,6 +16,7 @@ import (
 	waxo "github.com/waxosuit/waxo/guest/go"
 	"github.com/waxosuit/waxo/guest/go/internal/abi"
 	pb "github.com/waxosuit/waxo/guest/go/internal/keyvaluepb"
+	"github.com/waxosuit/waxo/guest/go/internal/wire"
 )
 
 // Capability is the name under which a manifest asks for the store.
@@ -32,36 +33,97 @@ func Open(binding string) *Store { return &Store{binding} }
 
 var std = Open(waxo.DefaultBinding)
 
-type (
-	request  interface{ AppendProto([]byte) []byte }
-	response interface{ UnmarshalProto([]byte) error }
-)
+// The operations append to an Exchange's request and read its answer, each with the
+// type that it has: where a type is hidden behind an interface, every call costs the
+// guest allocations. What they return holds no memory of the Exchange.
 
-// call performs an operation. What it reads holds no memory of the call.
-func (s *Store) call(operation string, req request, resp response) error {
-	x := abi.Begin()
-	defer x.End()
-	x.Request = req.AppendProto(x.Request)
+// call performs an operation.
+func (s *Store) call(x *abi.Exchange, operation string) ([]byte, error) {
 	answer, failure, ok := x.Call(s.binding, Capability, operation)
 	if !ok {
-		return waxo.ParseError(failure)
+		return nil, waxo.ParseError(failure)
 	}
+	return answer, nil
+}
+
+// malformed returns the error for an answer that could not be read.
+func malformed(operation string, err error) error {
+	return &waxo.Error{Code: "internal", Message: "kv: the answer to " + operation + ": " + err.Error()}
+}
+
+// value performs an operation that is answered by a value.
+func (s *Store) value(x *abi.Exchange, operation string) (value string, exists bool, err error) {
+	defer x.End()
+	answer, err := s.call(x, operation)
+	if err != nil {
+		return "", false, err
+	}
+	var resp pb.GetResponse
 	if err := resp.UnmarshalProto(answer); err != nil {
-		return &waxo.Error{Code: "internal", Message: "kv: the answer to " + operation + ": " + err.Error()}
+		return "", false, malformed(operation, err)
 	}
-	return nil
+	return resp.Value, resp.Exists, nil
+}
+
+// number performs an operation that is answered by a number: an AddResponse, a
+// ListResponse and a SetOperationResponse are encoded alike.
+func (s *Store) number(x *abi.Exchange, operation string) (int32, error) {
+	defer x.End()
+	answer, err := s.call(x, operation)
+	if err != nil {
+		return 0, err
+	}
+	var resp pb.AddResponse
+	if err := resp.UnmarshalProto(answer); err != nil {
+		return 0, malformed(operation, err)
+	}
+	return resp.Value, nil
+}
+
+// texts performs an operation that is answered by texts: a ListRangeResponse and a
+// SetQueryResponse are encoded alike.
+func (s *Store) texts(x *abi.Exchange, operation string) ([]string, error) {
+	defer x.End()
+	answer, err := s.call(x, operation)
+	if err != nil {
+		return nil, err
+	}
+	var resp pb.ListRangeResponse
+	if err := resp.UnmarshalProto(answer); err != nil {
+		return nil, malformed(operation, err)
+	}
+	return resp.Values, nil
+}
+
+// done performs an operation whose answer tells nothing new.
+func (s *Store) done(x *abi.Exchange, operation string) error {
+	defer x.End()
+	answer, err := s.call(x, operation)
+	for err == nil && len(answer) > 0 {
+		var number int
+		var t wire.Type
+		if number, t, answer, err = wire.ReadTag(answer); err == nil {
+			answer, err = wire.Skip(answer, number, t)
+		}
+		if err != nil {
+			err = malformed(operation, err)
+		}
+	}
+	return err
 }
 
 // Get returns the value of key, and whether there is one.
 func (s *Store) Get(key string) (value string, ok bool, err error) {
-	var resp pb.GetResponse
-	err = s.call(op+"Get", &pb.GetRequest{Key: key}, &resp)
-	return resp.Value, resp.Exists, err
+	x := abi.Begin()
+	x.Request = (&pb.GetRequest{Key: key}).AppendProto(x.Request)
+	return s.value(x, op+"Get")
 }
 
 // Set gives key a value, whatever it held.
 func (s *Store) Set(key, value string) error {
-	return s.call(op+"Set", &pb.SetRequest{Key: key, Value: value}, &pb.SetResponse{})
+	x := abi.Begin()
+	x.Request = (&pb.SetRequest{Key: key, Value: value}).AppendProto(x.Request)
+	return s.done(x, op+"Set")
 }
 
 // SetFor gives key a value that expires after a number of seconds, at least one.
@@ -69,93 +131,99 @@ func (s *Store) SetFor(key, value string, seconds int) error {
 	if seconds < 1 || seconds > math.MaxInt32 {
 		return &waxo.Error{Code: "invalid", Message: "kv: a value cannot expire after " + strconv.Itoa(seconds) + " seconds: from 1 to 2147483647 can be meant; Set is for ever"}
 	}
-	return s.call(op+"Set", &pb.SetRequest{Key: key, Value: value, ExpiresS: int32(seconds)}, &pb.SetResponse{})
+	x := abi.Begin()
+	x.Request = (&pb.SetRequest{Key: key, Value: value, ExpiresS: int32(seconds)}).AppendProto(x.Request)
+	return s.done(x, op+"Set")
 }
 
 // Delete removes key, whatever it holds. It is no error if there is none.
 func (s *Store) Delete(key string) error {
-	return s.call(op+"Del", &pb.DelRequest{Key: key}, &pb.DelResponse{})
+	x := abi.Begin()
+	x.Request = (&pb.DelRequest{Key: key}).AppendProto(x.Request)
+	return s.done(x, op+"Del")
 }
 
 // Exists reports whether key holds anything.
 func (s *Store) Exists(key string) (bool, error) {
-	var resp pb.GetResponse
-	err := s.call(op+"KeyExists", &pb.KeyExistsQuery{Key: key}, &resp)
-	return resp.Exists, err
+	x := abi.Begin()
+	x.Request = (&pb.KeyExistsQuery{Key: key}).AppendProto(x.Request)
+	_, exists, err := s.value(x, op+"KeyExists")
+	return exists, err
 }
 
 // Add adds n to the number that key holds and returns the sum, in one step that
 // no other call comes between. Where there is none, it starts at 0. A sum beyond
 // 32 bits is a waxo.ErrOutOfRange and changes nothing.
 func (s *Store) Add(key string, n int32) (int32, error) {
-	var resp pb.AddResponse
-	err := s.call(op+"Add", &pb.AddRequest{Key: key, Value: n}, &resp)
-	return resp.Value, err
+	x := abi.Begin()
+	x.Request = (&pb.AddRequest{Key: key, Value: n}).AppendProto(x.Request)
+	return s.number(x, op+"Add")
 }
 
 // ListPush adds an item at the end of a list and returns the list's new length.
 func (s *Store) ListPush(key, item string) (int, error) {
-	return s.list(op+"Push", &pb.ListPushRequest{Key: key, Value: item})
+	x := abi.Begin()
+	x.Request = (&pb.ListPushRequest{Key: key, Value: item}).AppendProto(x.Request)
+	n, err := s.number(x, op+"Push")
+	return int(n), err
 }
 
 // ListRange returns the items from start to stop, both included. A negative
 // position counts from the end: 0, -1 is the whole list.
 func (s *Store) ListRange(key string, start, stop int32) ([]string, error) {
-	var resp pb.ListRangeResponse
-	err := s.call(op+"Range", &pb.ListRangeRequest{Key: key, Start: start, Stop: stop}, &resp)
-	return resp.Values, err
+	x := abi.Begin()
+	x.Request = (&pb.ListRangeRequest{Key: key, Start: start, Stop: stop}).AppendProto(x.Request)
+	return s.texts(x, op+"Range")
 }
 
 // ListRemove removes every occurrence of an item and returns the list's new length.
 func (s *Store) ListRemove(key, item string) (int, error) {
-	return s.list(op+"ListItemDelete", &pb.ListDelItemRequest{Key: key, Value: item})
+	x := abi.Begin()
+	x.Request = (&pb.ListDelItemRequest{Key: key, Value: item}).AppendProto(x.Request)
+	n, err := s.number(x, op+"ListItemDelete")
+	return int(n), err
 }
 
 // ListClear removes all items of a list.
 func (s *Store) ListClear(key string) error {
-	_, err := s.list(op+"Clear", &pb.ListClearRequest{Key: key})
-	return err
-}
-
-func (s *Store) list(operation string, req request) (int, error) {
-	var resp pb.ListResponse
-	err := s.call(operation, req, &resp)
-	return int(resp.NewCount), err
+	x := abi.Begin()
+	x.Request = (&pb.ListClearRequest{Key: key}).AppendProto(x.Request)
+	return s.done(x, op+"Clear")
 }
 
 // SetAdd adds a member to a set and returns the set's new size.
 func (s *Store) SetAdd(key, member string) (int, error) {
-	return s.set(op+"SetAdd", &pb.SetAddRequest{Key: key, Value: member})
+	x := abi.Begin()
+	x.Request = (&pb.SetAddRequest{Key: key, Value: member}).AppendProto(x.Request)
+	n, err := s.number(x, op+"SetAdd")
+	return int(n), err
 }
 
 // SetRemove removes a member of a set and returns the set's new size.
 func (s *Store) SetRemove(key, member string) (int, error) {
-	return s.set(op+"SetRemove", &pb.SetRemoveRequest{Key: key, Value: member})
-}
-
-func (s *Store) set(operation string, req request) (int, error) {
-	var resp pb.SetOperationResponse
-	err := s.call(operation, req, &resp)
-	return int(resp.NewCount), err
+	x := abi.Begin()
+	x.Request = (&pb.SetRemoveRequest{Key: key, Value: member}).AppendProto(x.Request)
+	n, err := s.number(x, op+"SetRemove")
+	return int(n), err
 }
 
 // SetMembers returns the members of a set, in no particular order.
 func (s *Store) SetMembers(key string) ([]string, error) {
-	return s.query(op+"SetQuery", &pb.SetQueryRequest{Key: key})
+	x := abi.Begin()
+	x.Request = (&pb.SetQueryRequest{Key: key}).AppendProto(x.Request)
+	return s.texts(x, op+"SetQuery")
 }
 
 // SetUnion returns what is in any of the sets.
 func (s *Store) SetUnion(keys ...string) ([]string, error) {
-	return s.query(op+"SetUnion", &pb.SetUnionRequest{Keys: keys})
+	x := abi.Begin()
+	x.Request = (&pb.SetUnionRequest{Keys: keys}).AppendProto(x.Request)
+	return s.texts(x, op+"SetUnion")
 }
 
 // SetIntersection returns what is in all of the sets.
 func (s *Store) SetIntersection(keys ...string) ([]string, error) {
-	return s.query(op+"SetIntersection", &pb.SetIntersectionRequest{Keys: keys})
-}
-
-func (s *Store) query(operation string, req request) ([]string, error) {
-	var resp pb.SetQueryResponse
-	err := s.call(operation, req, &resp)
-	return resp.Values, err
+	x := abi.Begin()
+	x.Request = (&pb.SetIntersectionRequest{Keys: keys}).AppendProto(x.Request)
+	return s.texts(x, op+"SetIntersection")
 }

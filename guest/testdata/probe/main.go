@@ -20,6 +20,8 @@ func init() {
 	r.Handle("POST /echo", echo)
 	r.Handle("POST /fail/{how}", fail)
 	r.Handle("POST /keep", keep)
+	r.Handle("POST /stray", stray)
+	r.Handle("POST /stray/ask", askStray)
 	r.Handle("POST /goroutines", goroutines)
 	r.Handle("GET /host", host)
 	http.Handle(r.Serve)
@@ -83,6 +85,27 @@ func keep(r *http.Request) (*http.Response, error) {
 	before := kept
 	kept = r.Header.Get("X-Keep") + r.RawQuery
 	return http.Text(200, before), nil
+}
+
+// strayQuestion and strayAnswer reach the goroutine that stray left behind.
+var (
+	strayQuestion chan bool
+	strayAnswer   chan string
+)
+
+// stray leaves a goroutine behind that still has the request.
+func stray(r *http.Request) (*http.Response, error) {
+	strayQuestion, strayAnswer = make(chan bool), make(chan string)
+	go func() {
+		<-strayQuestion
+		strayAnswer <- r.Path + "?" + r.RawQuery + " " + r.Header.Get("X-Keep")
+	}()
+	return http.Text(200, "left"), nil
+}
+
+func askStray(*http.Request) (*http.Response, error) {
+	strayQuestion <- true
+	return http.Text(200, <-strayAnswer), nil
 }
 
 // goroutines has eight goroutines call the host at the same time.

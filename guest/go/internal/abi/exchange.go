@@ -15,7 +15,7 @@ type Exchange struct {
 func Begin() *Exchange {
 	x := take()
 	if x == nil {
-		return new(Exchange)
+		return &Exchange{Request: make([]byte, 0, 128)}
 	}
 	x.Request = x.Request[:0]
 	return x

@@ -2,7 +2,10 @@
 
 package abi
 
-import "unsafe"
+import (
+	"runtime"
+	"unsafe"
+)
 
 //go:wasmimport wapc __guest_request
 //go:noescape
@@ -43,19 +46,30 @@ func consoleLog(p unsafe.Pointer, n uint32)
 // so a host that enters the guest again finds none to spoil.
 var operationBuffer, messageBuffer []byte
 
-// lastOperation spares most calls the making of a string.
-var lastOperation string
+// last is the operation of the call before, and its handler, which most calls are
+// for again.
+var last registration
 
 //go:wasmexport __guest_call
 func guestCall(operationLen, messageLen uint32) int32 {
+	if !served {
+		served, fewest = true, runtime.NumGoroutine()
+	}
 	operation, message := Fit(operationBuffer, int(operationLen)), Fit(messageBuffer, int(messageLen))
 	operationBuffer, messageBuffer = nil, nil
 	guestRequest(pointer(operation), pointer(message))
 
-	if lastOperation != string(operation) {
-		lastOperation = string(operation)
+	if !Equal(operation, last.operation) {
+		look(operation)
 	}
-	response, failure, ok := Dispatch(lastOperation, message)
+	var response []byte
+	var failure string
+	var ok bool
+	if last.handle != nil {
+		response, failure, ok = protect(last.handle, message)
+	} else {
+		response, failure, ok = Dispatch(last.operation, message)
+	}
 	operationBuffer, messageBuffer = Keep(operation), Keep(message)
 	if !ok {
 		guestError(unsafe.Pointer(unsafe.StringData(failure)), uint32(len(failure)))
@@ -63,6 +77,18 @@ func guestCall(operationLen, messageLen uint32) int32 {
 	}
 	guestResponse(pointer(response), uint32(len(response)))
 	return 1
+}
+
+// look sets last. What handles an operation does not change once a call has come.
+func look(operation []byte) {
+	for _, r := range handlers {
+		if Equal(operation, r.operation) {
+			last = r
+			return
+		}
+	}
+	last.operation = string(operation)
+	last.handle, _ = find(last.operation)
 }
 
 func pointer(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
@@ -90,7 +116,7 @@ func (x *Exchange) Call(binding, namespace, operation string) (response []byte, 
 	if !ok {
 		text := make([]byte, hostErrorLen())
 		hostError(pointer(text))
-		return nil, string(text), false
+		return nil, unsafe.String(unsafe.SliceData(text), len(text)), false
 	}
 	x.response = Fit(x.response, int(hostResponseLen()))
 	hostResponse(pointer(x.response))
@@ -100,4 +126,23 @@ func (x *Exchange) Call(binding, namespace, operation string) (response []byte, 
 // Console writes a line to the host's console.
 func Console(line string) {
 	consoleLog(unsafe.Pointer(unsafe.StringData(line)), uint32(len(line)))
+}
+
+// Reuse tells that what served one call may serve the next: calls come one after
+// the other.
+const Reuse = true
+
+// unaligned tells that words may be read from any address.
+const unaligned = true
+
+// fewest is the least number of goroutines that were there when a call began or
+// ended: those that are not a handler's.
+var fewest int
+
+// Alone reports, at the end of a call, that no goroutine is left that a handler
+// started. Such a one may still look at what was made for the call.
+func Alone() bool {
+	n := runtime.NumGoroutine()
+	fewest = min(fewest, n)
+	return n == fewest
 }
