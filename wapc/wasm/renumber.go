@@ -138,12 +138,9 @@ func renumberExpr(code []byte, numbers []uint32) ([]byte, error) {
 	copied := 0
 	r := NewReader(code)
 	for {
-		in, ok := r.Next()
+		in, ok := r.nextFuncRef()
 		if !ok {
 			break
-		}
-		if !in.RefersToFunc() {
-			continue
 		}
 		to, err := renumber(in.Index, numbers)
 		if err != nil {
