@@ -82,6 +82,7 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 		Account: w.keys.Account,
 		Module:  w.keys.Module,
 		Dev:     true,
+		Brief:   true,
 		Phase:   a.phase,
 	})
 	waiting.Stop()
