@@ -88,7 +88,9 @@ var rules = []rule{
 
 	// The workbench around it. Neither knows a provider or an emulator.
 	{packages: "devhost/seal", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
-	{packages: "devhost/slim", imports: []string{wazero + "/...", "wapc/wasm"}, tests: []string{"devhost/seal", "testscripts/guests"}},
+	{packages: "devhost/slim", imports: []string{wazero + "/...", "wapc/wasm"}, tests: []string{
+		"capability/payload/...", "devhost/seal", "testscripts/guests",
+	}},
 	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},

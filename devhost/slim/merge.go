@@ -194,7 +194,7 @@ func active(offset uint32, b []byte) wasm.Data {
 	return wasm.Data{Offset: wasm.NewCode(0).I32(int32(offset)).Body().Code, Init: b}
 }
 
-var zeros [1 << 17]byte
+var zeros [maxGap + 1]byte
 
 // appendNonZero appends segments for what is not zero in b, which stands at
 // offset. Shorter runs of zeros than a segment costs stay in.
@@ -219,7 +219,7 @@ func appendNonZero(data []wasm.Data, offset uint32, b []byte) []wasm.Data {
 func leadingZeros(b []byte) int {
 	n := 0
 	for len(b)-n > len(zeros) && bytes.Equal(b[n:n+len(zeros)], zeros[:]) {
-		n += (maxGap + 1)
+		n += len(zeros)
 	}
 	for n < len(b) && b[n] == 0 {
 		n++
