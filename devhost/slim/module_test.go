@@ -100,7 +100,7 @@ func TestSnapshotOfAllState(t *testing.T) {
 		store8(c, 20, 'i')
 		c.I32(2).Index(opMemoryGrow, 0).SetGlobal(0)
 		store8(c, 3*65536-1, 'e')
-		c.GetGlobal(1).I64(math.MinInt64+1).Op(wasm.OpI64Add).SetGlobal(1)
+		c.GetGlobal(1).I64(math.MinInt64 + 1).Op(wasm.OpI64Add).SetGlobal(1)
 		c.GetGlobal(2).SetGlobal(3)
 	})
 	f32 := func(bits ...byte) []byte { return append(append([]byte{0x43}, bits...), 0x0b) }
