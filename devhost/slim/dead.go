@@ -38,7 +38,7 @@ func removeDead(m *wasm.Module) (Result, error) {
 	if err := m.RenumberFuncs(numbers); err != nil {
 		return Result{}, err
 	}
-	dropStale(m)
+	dropCustoms(m, aboutCode, aboutLayout)
 	for i, c := range m.Customs {
 		if c.Name == wasm.NameSection {
 			m.Customs[i].Content = r.renameFuncs(c.Content, numbers)

@@ -33,6 +33,7 @@ func merge(m *wasm.Module) (Result, error) {
 	if err := g.write(m, refs); err != nil {
 		return Result{}, err
 	}
+	dropCustoms(m, aboutLayout)
 	r := Result{Done: true, changed: true}
 	r.Detail = fmt.Sprintf("%s became %d", count(before, "data segment"), len(m.Data))
 	return r, nil

@@ -169,25 +169,24 @@ func isSigned(m *wasm.Module) bool {
 	return slices.ContainsFunc(m.Customs, func(c wasm.Custom) bool { return c.Name == "jwt" || c.Name == "wasmcloud_jwt" })
 }
 
-// stale tells whether a custom section is about offsets or numbers in other
-// sections, in a form that is not rewritten here.
-func stale(name string) bool {
-	switch name {
-	case "linking", "sourceMappingURL", "external_debug_info":
-		return true
-	}
-	for _, prefix := range [...]string{".debug_", "reloc.", "metadata.code."} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
+// aboutCode tells whether a custom section is about offsets or numbers in the
+// code, in a form that is not rewritten here.
+func aboutCode(name string) bool {
+	return name == "external_debug_info" || strings.HasPrefix(name, ".debug_") || strings.HasPrefix(name, "metadata.code.")
 }
 
-// dropStale removes the custom sections that a change to other sections makes
+// aboutLayout tells whether a custom section is about where something stands in
+// the file or its data, in a form that is not rewritten here.
+func aboutLayout(name string) bool {
+	return name == "linking" || name == "sourceMappingURL" || strings.HasPrefix(name, "reloc.")
+}
+
+// dropCustoms removes the custom sections that a change of other sections makes
 // wrong.
-func dropStale(m *wasm.Module) {
-	m.Customs = slices.DeleteFunc(slices.Clone(m.Customs), func(c wasm.Custom) bool { return stale(c.Name) })
+func dropCustoms(m *wasm.Module, wrong ...func(name string) bool) {
+	m.Customs = slices.DeleteFunc(slices.Clone(m.Customs), func(c wasm.Custom) bool {
+		return slices.ContainsFunc(wrong, func(is func(string) bool) bool { return is(c.Name) })
+	})
 }
 
 func count(n int, what string) string {

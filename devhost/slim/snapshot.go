@@ -51,7 +51,7 @@ func (o *Options) snapshot(ctx context.Context, m *wasm.Module) (Result, error) 
 		return Result{}, err
 	}
 	s.writeTo(m)
-	dropStale(m)
+	dropCustoms(m, aboutLayout)
 	return Result{Done: true, changed: true, Detail: fmt.Sprintf("%s ran; %d KiB of memory are kept", s.ran, after>>10)}, nil
 }
 

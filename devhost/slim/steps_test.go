@@ -54,6 +54,30 @@ func TestStrip(t *testing.T) {
 	}
 }
 
+// What is left of the custom sections is right.
+func TestStaleCustomSections(t *testing.T) {
+	for step, want := range map[slim.Step]string{
+		slim.Merge:    ".debug_line licence",
+		slim.Snapshot: ".debug_line licence",
+		slim.Dead:     "licence",
+	} {
+		m := newModule(func(c *wasm.Code) { store8(c, 30, 1) })
+		addFunc(m, "", nothing, wasm.NewCode(0))
+		m.Data = []wasm.Data{data(20, "a"), data(21, "b")}
+		for _, name := range []string{".debug_line", "reloc.DATA", "linking", "sourceMappingURL", "licence"} {
+			m.SetCustom(name, []byte("x"))
+		}
+		after, r := slimmed(t, m.Encode(), step)
+		var kept []string
+		for _, c := range decode(t, after).Customs {
+			kept = append(kept, c.Name)
+		}
+		if got := strings.Join(kept, " "); got != want || !r.Done {
+			t.Errorf("%s kept %q, want %q: %+v", step, got, want, r)
+		}
+	}
+}
+
 func TestMerge(t *testing.T) {
 	const long = "0123456789"
 	zeros := func(n int) string { return strings.Repeat("\x00", n) }

@@ -3,7 +3,6 @@ package slim
 import (
 	"bytes"
 	"fmt"
-	"slices"
 
 	"github.com/waxosuit/waxo/wapc/wasm"
 )
@@ -11,7 +10,7 @@ import (
 // strip removes custom sections, and of the names all but the functions'.
 func strip(m *wasm.Module) Result {
 	before := len(m.Customs)
-	m.Customs = slices.DeleteFunc(slices.Clone(m.Customs), func(c wasm.Custom) bool { return needless(c.Name) })
+	dropCustoms(m, needless, aboutCode, aboutLayout)
 	r := Result{Done: true, changed: len(m.Customs) != before}
 	r.Detail = fmt.Sprintf("%s removed", count(before-len(m.Customs), "custom section"))
 	for i, c := range m.Customs {
@@ -37,5 +36,5 @@ func needless(name string) bool {
 	case "producers", "target_features", "build_id", "go.buildid", "go:buildid":
 		return true
 	}
-	return stale(name)
+	return false
 }
