@@ -25,7 +25,7 @@ func merge(m *wasm.Module) (Result, error) {
 		}
 		refs = f.dataRefs
 	}
-	g := &merger{image: image{}, fresh: true}
+	g := &merger{image: make(image, 0, len(m.Data)), fresh: true}
 	if reason := g.read(m, refs); reason != "" {
 		return Result{Detail: reason}, nil
 	}
@@ -205,16 +205,30 @@ func appendNonZero(data []wasm.Data, offset uint32, b []byte) []wasm.Data {
 		if at == len(b) {
 			return data
 		}
-		end := len(b)
-		if n := bytes.Index(b[at:], zeros[:]); n >= 0 {
-			end = at + n
-		}
+		end := at + zeroRun(b[at:])
 		for b[end-1] == 0 {
 			end--
 		}
 		data = append(data, active(offset+uint32(at), b[at:end:end]))
 		at = end
 	}
+}
+
+// zeroRun tells where the first run of more than maxGap zeros begins; the length
+// of b if there is none. It looks at few bytes: those between two that are not
+// zero and less than that apart do not matter.
+func zeroRun(b []byte) int {
+	for start := 0; start+maxGap < len(b); {
+		i := start + maxGap
+		for i >= start && b[i] == 0 {
+			i--
+		}
+		if i < start {
+			return start
+		}
+		start = i + 1
+	}
+	return len(b)
 }
 
 func leadingZeros(b []byte) int {
