@@ -125,13 +125,7 @@ func (r *reach) mark(f uint32) {
 // keeps tells whether an export stays. One of a function whose reference code
 // takes does in any case: it may be what declares that reference.
 func (r *reach) keeps(e wasm.Export) bool {
-	switch e.Kind {
-	case wasm.KindFunc:
-		return e.Name == guestCall || isStart(e.Name) || r.addresses[e.Index]
-	case wasm.KindMemory:
-		return e.Name == memory
-	}
-	return false
+	return e.Name == guestCall || e.Name == memory || isStart(e.Name) || e.Kind == wasm.KindFunc && r.addresses[e.Index]
 }
 
 func (r *reach) unreached() int {

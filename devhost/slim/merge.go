@@ -33,7 +33,6 @@ func merge(m *wasm.Module) (Result, error) {
 	if err := g.write(m, refs); err != nil {
 		return Result{}, err
 	}
-	dropCustoms(m, aboutLayout)
 	r := Result{Done: true, changed: true}
 	r.Detail = fmt.Sprintf("%s became %d", count(before, "data segment"), len(m.Data))
 	return r, nil
@@ -63,6 +62,8 @@ func (g *merger) read(m *wasm.Module, refs map[uint32]bool) (reason string) {
 			g.rest = append(g.rest, d)
 		case refs[uint32(i)]:
 			return fmt.Sprintf("an instruction names data segment %d, which is active", i)
+		case d.Form == 2 && d.Memory != 0:
+			return fmt.Sprintf("data segment %d is for a memory that does not exist", i)
 		case !constant:
 			g.flush()
 			g.data, g.fresh = append(g.data, d), false
@@ -84,6 +85,8 @@ func (g *merger) flush() {
 // write replaces the data section. Passive segments go to its end, so that the
 // instructions that name them need new numbers.
 func (g *merger) write(m *wasm.Module, refs map[uint32]bool) error {
+	dropCustoms(m, aboutLayout)
+	dropDataNames(m)
 	first := uint32(len(g.data))
 	m.Data = append(g.data, g.rest...)
 	if m.DataCount != nil {
@@ -101,6 +104,25 @@ func (g *merger) write(m *wasm.Module, refs map[uint32]bool) error {
 		m.Code[i].Code = code
 	}
 	return nil
+}
+
+// dropDataNames removes the names of data segments.
+func dropDataNames(m *wasm.Module) {
+	const dataNames = 9
+	for i, c := range m.Customs {
+		if c.Name != wasm.NameSection {
+			continue
+		}
+		names, err := wasm.DecodeNames(c.Content)
+		if err != nil {
+			continue
+		}
+		rest := slices.DeleteFunc(names.Rest, func(s wasm.NameSubsection) bool { return s.ID == dataNames })
+		if len(rest) < len(names.Rest) {
+			names.Rest = rest
+			m.Customs[i].Content = names.Encode()
+		}
+	}
 }
 
 // renumberData returns code with the numbers of data segments changed; code

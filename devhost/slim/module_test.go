@@ -221,6 +221,12 @@ func TestForeignModules(t *testing.T) {
 		{"no memory", "the module has not exactly one memory", func(m *wasm.Module) { m.Memories = nil }},
 		{"shared memory", "the module has not exactly one memory", func(m *wasm.Module) { m.Memories[0].Shared = true }},
 		{"large memory", "the module has not exactly one memory", func(m *wasm.Module) { m.Memories[0].Is64 = true }},
+		{"start with a result", "the export _start is no function without", func(m *wasm.Module) {
+			addFunc(m, "_start", wasm.FuncType{Results: []wasm.ValType{wasm.I32}}, wasm.NewCode(0).I32(1))
+		}},
+		{"start that is no function", "the export wapc_init is no function without", func(m *wasm.Module) {
+			m.Exports = append(m.Exports, wasm.Export{Name: "wapc_init", Kind: wasm.KindGlobal})
+		}},
 		{"data outside", "the guest does not start: ", func(m *wasm.Module) { m.Data = []wasm.Data{data(65530, "too long")} }},
 		{"locals", "function 4 has more than 50000 locals", func(m *wasm.Module) { m.Code[1].Locals = []wasm.Locals{{Count: 1 << 30, Type: wasm.I32}} }},
 		{"invalid", "the guest does not start: ", func(m *wasm.Module) { m.Code[1].Code = wasm.NewCode(0).I32(1).Body().Code }},

@@ -23,7 +23,8 @@
 // in would have: the same responses, errors, host calls and log lines, in the
 // same order, the same traps. A step that cannot promise that for a module is
 // not done, and the report says why. So is a snapshot that would make the module
-// larger than is reasonable. The same module and options give the same result.
+// larger than is reasonable. The same module and options give the same result,
+// on every machine that gets through the guest's start before StartTimeout.
 //
 // What a snapshot promises rests on what a sealed guest is: nothing but its
 // input and the host's answers can make a difference to it. So a guest that

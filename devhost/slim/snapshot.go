@@ -51,23 +51,28 @@ func (o *Options) snapshot(ctx context.Context, m *wasm.Module) (Result, error) 
 		return Result{}, err
 	}
 	s.writeTo(m)
-	dropCustoms(m, aboutLayout)
 	return Result{Done: true, changed: true, Detail: fmt.Sprintf("%s ran; %d KiB of memory are kept", s.ran, after>>10)}, nil
 }
 
 // checkBorder says why a module is not one whose start can be run here.
 func checkBorder(m *wasm.Module) (reason string) {
-	starts := m.Start != nil
-	for _, e := range m.Exports {
-		starts = starts || e.Kind == wasm.KindFunc && isStart(e.Name)
-	}
-	if !starts {
-		return "the guest has no start function"
-	}
 	for _, i := range m.Imports {
 		if i.Module != "wapc" || i.Type.Kind != wasm.KindFunc {
 			return fmt.Sprintf("the module imports %s.%s, which is none of the call protocol's functions", i.Module, i.Name)
 		}
+	}
+	starts := m.Start != nil
+	for _, e := range m.Exports {
+		if !isStart(e.Name) {
+			continue
+		}
+		starts = true
+		if t, err := m.ExternType(e.Kind, e.Index); err != nil || e.Kind != wasm.KindFunc || !t.Func.Equal(wasm.FuncType{}) {
+			return fmt.Sprintf("the export %s is no function without parameters and results", e.Name)
+		}
+	}
+	if !starts {
+		return "the guest has no start function"
 	}
 	if len(m.Memories) != 1 || m.Memories[0].Shared || m.Memories[0].Is64 {
 		return "the module has not exactly one memory of the plain kind"
@@ -83,7 +88,7 @@ func checkState(m *wasm.Module, f *facts) (reason string) {
 		}
 	}
 	for _, e := range m.Exports {
-		if e.Kind == wasm.KindFunc && isStart(e.Name) && f.addresses[e.Index] {
+		if isStart(e.Name) && f.addresses[e.Index] {
 			return fmt.Sprintf("the code takes the address of %s", e.Name)
 		}
 	}
@@ -109,9 +114,7 @@ type state struct {
 
 func (s *state) writeTo(m *wasm.Module) {
 	m.Start = nil
-	m.Exports = slices.DeleteFunc(slices.Clone(m.Exports), func(e wasm.Export) bool {
-		return e.Kind == wasm.KindFunc && isStart(e.Name)
-	})
+	m.Exports = slices.DeleteFunc(slices.Clone(m.Exports), func(e wasm.Export) bool { return isStart(e.Name) })
 	m.Memories = slices.Clone(m.Memories)
 	m.Memories[0].Min = uint64(len(s.memory)) / pageSize
 	m.Globals = slices.Clone(m.Globals)

@@ -36,7 +36,7 @@ func (o *Options) start(ctx context.Context, m *wasm.Module) (*state, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.StartTimeout, DefaultStartTimeout))
 	defer cancel()
 	memory := &guestMemory{limit: uint64(cmp.Or(o.MemoryLimit, DefaultMemoryLimit))}
-	s, err := run(experimental.WithMemoryAllocator(ctx, memory), m)
+	s, err := run(ctx, m, memory)
 	called := hostError("")
 	switch {
 	case memory.refused:
@@ -73,12 +73,13 @@ func checkBounds(m *wasm.Module) error {
 
 // run runs the start functions in an interpreter, which is ready long before
 // compiled code would be.
-func run(ctx context.Context, m *wasm.Module) (s *state, err error) {
+func run(ctx context.Context, m *wasm.Module, memory *guestMemory) (s *state, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("the engine failed: %v", v)
 		}
 	}()
+	ctx = experimental.WithMemoryAllocator(ctx, memory)
 	config := wazero.NewRuntimeConfigInterpreter().WithCloseOnContextDone(true).WithDebugInfoEnabled(false).
 		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst)
 	r := wazero.NewRuntimeWithConfig(ctx, config)
@@ -109,8 +110,7 @@ func run(ctx context.Context, m *wasm.Module) (s *state, err error) {
 			s.globals[i] = guest.ExportedGlobal(name).Get()
 		}
 	}
-	view, _ := guest.Memory().Read(0, guest.Memory().Size())
-	s.memory = slices.Clone(view)
+	s.memory = memory.bytes
 	return s, ctx.Err()
 }
 

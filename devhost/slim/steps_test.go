@@ -57,13 +57,15 @@ func TestStrip(t *testing.T) {
 // What is left of the custom sections is right.
 func TestStaleCustomSections(t *testing.T) {
 	for step, want := range map[slim.Step]string{
-		slim.Merge:    ".debug_line licence",
-		slim.Snapshot: ".debug_line licence",
-		slim.Dead:     "licence",
+		slim.Merge:    "name .debug_line licence",
+		slim.Snapshot: "name .debug_line licence",
+		slim.Dead:     "name licence",
 	} {
 		m := newModule(func(c *wasm.Code) { store8(c, 30, 1) })
 		addFunc(m, "", nothing, wasm.NewCode(0))
 		m.Data = []wasm.Data{data(20, "a"), data(21, "b")}
+		names := &wasm.Names{Rest: []wasm.NameSubsection{{ID: 7, Content: []byte{0}}, {ID: 9, Content: []byte{0}}}}
+		m.SetCustom("name", names.Encode())
 		for _, name := range []string{".debug_line", "reloc.DATA", "linking", "sourceMappingURL", "licence"} {
 			m.SetCustom(name, []byte("x"))
 		}
@@ -71,6 +73,11 @@ func TestStaleCustomSections(t *testing.T) {
 		var kept []string
 		for _, c := range decode(t, after).Customs {
 			kept = append(kept, c.Name)
+		}
+		content, _ := decode(t, after).Custom("name")
+		names, err := wasm.DecodeNames(content)
+		if err != nil || slices.ContainsFunc(names.Rest, func(s wasm.NameSubsection) bool { return s.ID == 9 }) != (step == slim.Dead) {
+			t.Errorf("%s: names %+v, error %v", step, names, err)
 		}
 		if got := strings.Join(kept, " "); got != want || !r.Done {
 			t.Errorf("%s kept %q, want %q: %+v", step, got, want, r)
@@ -185,6 +192,7 @@ func TestMergeLeavesAlone(t *testing.T) {
 		},
 		"data segment 2 lies outside of the memory: no instance can start": func(m *wasm.Module) { m.Data[2] = data(65534, "end") },
 		"data segment 0 lies outside of the memory: no instance can start": func(m *wasm.Module) { m.Data[0] = data(-1, "") },
+		"data segment 1 is for a memory that does not exist":               func(m *wasm.Module) { m.Data[1].Form, m.Data[1].Memory = 2, 1 },
 		"the module's memory is not its only memory, or not its own":       func(m *wasm.Module) { m.Memories = nil },
 	} {
 		m := newModule(func(*wasm.Code) {})
