@@ -90,9 +90,12 @@ var rules = []rule{
 
 	// The workbench around it. Neither knows a provider or an emulator.
 	{packages: "devhost/seal", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
+	{packages: "devhost/slim", imports: []string{wazero + "/...", "wapc/wasm"}, tests: []string{
+		"capability/payload/...", "devhost/seal", "testscripts/guests",
+	}},
 	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
-	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "wascap"}},
+	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability"}},
 	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
 
@@ -122,7 +125,7 @@ var homes = []struct {
 	doors   []string
 }{
 	{cobra, []string{"cmd/waxo"}},
-	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "guest/guesttest"}},
+	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "devhost/slim", "guest/guesttest"}},
 	{nkeys, []string{"wascap"}},
 	{fsnotify, []string{"devhost/watch"}},
 	{miniredis, []string{"emulators/redis"}},

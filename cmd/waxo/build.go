@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waxosuit/waxo/devhost/build"
+	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
+	"github.com/waxosuit/waxo/devhost/slim"
 	"github.com/waxosuit/waxo/wascap"
 )
 
@@ -20,6 +22,7 @@ type buildFlags struct {
 	output             string
 	unsigned           bool
 	accountKey, module string
+	optimize           string
 }
 
 // buildResult is what waxo build says.
@@ -30,6 +33,38 @@ type buildResult struct {
 	Signed    bool    `json:"signed"`    // it carries claims
 	Throwaway bool    `json:"throwaway"` // signed with the keys of waxo dev
 	Seconds   float64 `json:"seconds"`
+
+	Optimizations []optimization `json:"optimizations"` // that were asked for, in their order
+}
+
+// optimization is what came of one.
+type optimization struct {
+	Name   string `json:"name"`
+	Done   bool   `json:"done"`
+	Detail string `json:"detail"` // what was done, or why it was not
+	Saved  int    `json:"saved"`  // bytes; negative: the module grew
+}
+
+func optimizations(r *slim.Report) []optimization {
+	list := make([]optimization, 0, len(r.Steps))
+	for _, s := range r.Steps {
+		list = append(list, optimization{Name: string(s.Step), Done: s.Done, Detail: s.Detail, Saved: s.Saved})
+	}
+	return list
+}
+
+// String gives a line such as "strip: 5 custom sections removed, 1200 bytes
+// less".
+func (o optimization) String() string {
+	switch {
+	case !o.Done:
+		return fmt.Sprintf("%s: not done: %s", o.Name, o.Detail)
+	case o.Saved == 0:
+		return fmt.Sprintf("%s: %s", o.Name, o.Detail)
+	case o.Saved < 0:
+		return fmt.Sprintf("%s: %s, %d bytes more", o.Name, o.Detail, -o.Saved)
+	}
+	return fmt.Sprintf("%s: %s, %d bytes less", o.Name, o.Detail, o.Saved)
 }
 
 func (a *app) buildCommand() *cobra.Command {
@@ -41,19 +76,33 @@ func (a *app) buildCommand() *cobra.Command {
 		Long: `Build the module of the project that the working directory belongs to, seal it
 (every system call that the toolchain left in is replaced, inside the module,
 by one that touches nothing outside) and sign it with the capabilities that
-waxo.toml names.
+waxo.toml names. In between it is made smaller and quicker to load. What it does
+stays the same; an optimization that cannot promise that for a module is left
+out, and the reason is told:
+
+  strip     removes debug information and the like; functions keep their names
+  merge     lays neighbouring data segments together; the file may grow, but
+            loads sooner
+  snapshot  runs the start functions now, and stores the state that they leave
+  dead      removes exports that no host looks at, and functions that nothing
+            can reach
+
+All are done unless --optimize, or optimize in the section [build] of waxo.toml,
+names those that are wanted. waxo dev does strip and merge alone: the others
+take longer than a module that is soon replaced gains by them.
 
 Without keys it is signed with the project's throwaway keys, for a day: waxo run
 takes that with --allow-dev alone. Real keys are files that hold a seed: an
 account's (it starts with SA) and the module's (SM), as
 waxo keys new makes them.`,
-		Example: "  waxo build\n  waxo build --account-key account.nk --module-key module.nk -o hello.wasm\n  waxo build --unsigned --format json",
+		Example: "  waxo build\n  waxo build --account-key account.nk --module-key module.nk -o hello.wasm\n  waxo build --unsigned --format json\n  waxo build --optimize strip,merge",
 		Args:    args(cobra.NoArgs),
 	}
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "file to write; default: NAME.wasm beside waxo.toml")
 	cmd.Flags().BoolVar(&flags.unsigned, "unsigned", false, "leave the claims out")
 	cmd.Flags().StringVar(&flags.accountKey, "account-key", "", "file with the seed of the account that signs")
 	cmd.Flags().StringVar(&flags.module, "module-key", "", "file with the seed of the module's own key")
+	cmd.Flags().StringVar(&flags.optimize, "optimize", "", "what to do to the module, such as strip,merge; all, or none (default: optimize in waxo.toml, or all)")
 	cmd.Flags().StringVar(&format, "format", "text", "form of the result: text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := errors.Join(checkOutput(format), flags.check()); err != nil {
@@ -76,6 +125,7 @@ waxo keys new makes them.`,
 		if r.Signed {
 			module = made.Signed
 		}
+		r.Optimizations = optimizations(made.Slimmed)
 		r.Bytes, r.Seconds = len(module), time.Since(begun).Seconds()
 		if err := project.WriteFile(r.File, module, 0o644); err != nil {
 			return err
@@ -92,11 +142,30 @@ func (f *buildFlags) check() error {
 	case keys && (f.accountKey == "" || f.module == ""):
 		return usageError{errors.New("--account-key and --module-key go together: the account signs, the module's key names the module")}
 	}
+	for _, name := range f.optimizations() {
+		if err := manifest.CheckOptimization(name); err != nil {
+			return usageError{fmt.Errorf("--optimize: %w (all and none are possible too)", err)}
+		}
+	}
 	return nil
 }
 
+// optimizations are those that the flag names; nil: it names none, and the
+// manifest decides.
+func (f *buildFlags) optimizations() []string {
+	switch f.optimize {
+	case "":
+		return nil
+	case "all":
+		return manifest.Optimizations()
+	case "none":
+		return []string{}
+	}
+	return strings.Split(f.optimize, ",")
+}
+
 func (f *buildFlags) make(cmd *cobra.Command, p *project.Project) (made *project.Made, throwaway bool, err error) {
-	opts := &project.MakeOptions{}
+	opts := &project.MakeOptions{Optimize: f.optimizations(), Measure: true}
 	switch {
 	case f.unsigned:
 	case f.accountKey != "":
@@ -127,6 +196,11 @@ func (a *app) printBuild(cmd *cobra.Command, format string, r *buildResult, word
 	}
 	if format == "json" {
 		return writeJSON(a.out, r)
+	}
+	if !quiet(cmd) {
+		for _, o := range r.Optimizations {
+			fmt.Fprintln(a.err, o)
+		}
 	}
 	_, err := fmt.Fprintln(a.out, r.File)
 	return err

@@ -79,7 +79,14 @@ type Build struct {
 	Command []string // LanguageCustom: the program and its arguments; no shell
 	Output  string   // LanguageCustom: the module that Command leaves, relative to the manifest, with slashes
 	Watch   []string // which files count as source, as patterns relative to the manifest
+	// Optimize is what is done to the sealed module, of Optimizations; nil: all
+	// of it, empty: nothing.
+	Optimize []string
 }
+
+// Optimizations lists what Build.Optimize may name, in the order in which it is
+// done.
+func Optimizations() []string { return []string{"strip", "merge", "snapshot", "dead"} }
 
 // Dev is for development alone.
 type Dev struct {

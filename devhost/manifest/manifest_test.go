@@ -25,6 +25,7 @@ capabilities = [
 command = ["make", "guest"]
 output = "out/guest.wasm"
 watch = ["src/**/*.rs", "Cargo.toml"]
+optimize = ["merge", "strip"]
 
 [dev]
 port = 0
@@ -58,7 +59,7 @@ func TestParseFull(t *testing.T) {
 	want := &Manifest{
 		Path: "dir/waxo.toml", Name: "counter", Version: "1.2.3-rc.1", Language: LanguageCustom,
 		Capabilities: []string{"wascap:http_server", "wascap:keyvalue", "gpio:relay"},
-		Build:        Build{Command: []string{"make", "guest"}, Output: "out/guest.wasm", Watch: []string{"src/**/*.rs", "Cargo.toml"}},
+		Build:        Build{Command: []string{"make", "guest"}, Output: "out/guest.wasm", Watch: []string{"src/**/*.rs", "Cargo.toml"}, Optimize: []string{"merge", "strip"}},
 		Binds: []Bind{
 			{Capability: "wascap:keyvalue", Name: "default", Provider: ProviderEmbedded},
 			{Capability: "wascap:keyvalue", Name: "cache", Provider: ProviderURL, URL: "redis://:${REDIS_PASSWORD}@127.0.0.1:6379/0",
@@ -85,6 +86,13 @@ func TestParseDefaults(t *testing.T) {
 	}
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("got  %+v\nwant %+v", m, want)
+	}
+}
+
+func TestNoOptimizations(t *testing.T) {
+	m, err := Parse([]byte(head+"[build]\noptimize = []\n"), "waxo.toml")
+	if err != nil || m.Build.Optimize == nil || len(m.Build.Optimize) != 0 {
+		t.Errorf("an empty list gives %#v, error %v", m, err)
 	}
 }
 
@@ -127,6 +135,11 @@ func TestMistakes(t *testing.T) {
 		{"port negative", head + "dev.port = -1", `3:1: dev.port: -1 is out of range`},
 		{"port type", head + "[dev]\nport = \"80\"", `4:1: dev.port must be an integer, not a string`},
 		{"table type", head + "dev = 1", `3:1: dev must be a table, not an integer`},
+		{"optimize", head + "[build]\noptimize = [\"strip\", \"murge\"]", `4:22: unknown optimization "murge": did you mean "merge"?`},
+		{"optimize twice", head + "[build]\noptimize = [\"dead\", \"dead\"]", `4:21: "dead" is named twice`},
+		{"optimize type", head + "[build]\noptimize = \"none\"", `4:1: build.optimize must be an array of strings, not a string`},
+		{"optimize element", head + "[build]\noptimize = [1]", `4:13: build.optimize[0] must be a string, not an integer`},
+		{"optimize empty", head + "[build]\noptimize = [\"\"]", `4:13: unknown optimization ""; known are dead, merge, snapshot, strip`},
 		{"go command", head + "[build]\ncommand = [\"make\"]", `4:1: build.command is for language = "custom"`},
 		{"go output", head + "[build]\noutput = \"a.wasm\"", `4:1: build.output is for language = "custom"`},
 		{"custom nothing", custom, `1:1: language = "custom" needs [build] command = ["program", "argument", ...]` + "\n" + `1:1: language = "custom" needs [build] output`},
@@ -282,7 +295,7 @@ func TestExpand(t *testing.T) {
 		t.Errorf("Expand changed the manifest: %+v", m.Binds[1])
 	}
 	_, err = m.Binds[1].Expand(env(nil))
-	if want := "f:25:1: the environment variable REDIS_PASSWORD is not set\nf:26:12: the environment variable PREFIX is not set"; err == nil || err.Error() != want {
+	if want := "f:26:1: the environment variable REDIS_PASSWORD is not set\nf:27:12: the environment variable PREFIX is not set"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %v", err, want)
 	}
 }

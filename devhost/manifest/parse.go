@@ -140,7 +140,7 @@ func checkCapability(c string) error {
 }
 
 func readBuild(t *table, language string) Build {
-	b := Build{Command: t.texts("command"), Output: t.text("output", ""), Watch: t.texts("watch")}
+	b := Build{Command: t.texts("command"), Output: t.text("output", ""), Watch: t.texts("watch"), Optimize: readOptimize(t)}
 	for i, pattern := range b.Watch {
 		if pattern == "" && t.isNot("watch", i) {
 			continue
@@ -170,6 +170,29 @@ func readBuild(t *table, language string) Build {
 	}
 	t.done()
 	return b
+}
+
+func readOptimize(t *table) []string {
+	names := t.texts("optimize")
+	for i, name := range names {
+		if name == "" && t.isNot("optimize", i) {
+			continue
+		}
+		if err := CheckOptimization(name); err != nil {
+			t.fail(element("build.optimize", i), "%v", err)
+		} else if slices.Index(names, name) < i {
+			t.fail(element("build.optimize", i), "%q is named twice", name)
+		}
+	}
+	return names
+}
+
+// CheckOptimization says what is wrong with a name of Build.Optimize.
+func CheckOptimization(name string) error {
+	if !slices.Contains(Optimizations(), name) {
+		return fmt.Errorf("unknown optimization %q%s", name, didYouMean(name, Optimizations()))
+	}
+	return nil
 }
 
 func checkPattern(pattern string) error {

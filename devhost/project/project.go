@@ -17,6 +17,7 @@ import (
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/seal"
+	"github.com/waxosuit/waxo/devhost/slim"
 	"github.com/waxosuit/waxo/wascap"
 )
 
@@ -108,14 +109,24 @@ type MakeOptions struct {
 	Module  *wascap.KeyPair                  // the module's own key; only its public half is used
 	Dev     bool                             // the keys are throwaway keys: the claims say so, and end after DevLifetime
 	Phase   func(name string) (ended func()) // told of each phase, as it begins and as it ends
+
+	// Optimize overrides the manifest's. Default, for nil: what that says.
+	Optimize []string
+	// Brief leaves out the optimizations that take longer than a module that is
+	// soon replaced gains by them: only strip and merge are done, where they were
+	// asked for.
+	Brief bool
+	// Measure has Slimmed tell sizes.
+	Measure bool
 }
 
 // Made is a module in its stages.
 type Made struct {
-	Sealed []byte
-	Signed []byte // nil without keys
-	Tool   string // what built it
-	Output string // the toolchain's words, such as warnings
+	Sealed  []byte
+	Signed  []byte       // nil without keys
+	Slimmed *slim.Report // what the optimizations came to
+	Tool    string       // what built it
+	Output  string       // the toolchain's words, such as warnings
 }
 
 // Short is the first digits of the sealed module's SHA-256.
@@ -124,8 +135,8 @@ func (m *Made) Short() string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// Make builds, seals and signs. Its errors are those of build.Build, seal.Seal
-// and wascap.Sign.
+// Make builds, seals, optimizes and signs. Its errors are those of build.Build,
+// seal.Seal, slim.Slim and wascap.Sign.
 func (p *Project) Make(ctx context.Context, b *build.Builder, opts *MakeOptions) (*Made, error) {
 	phase := opts.Phase
 	if phase == nil {
@@ -139,7 +150,7 @@ func (p *Project) Make(ctx context.Context, b *build.Builder, opts *MakeOptions)
 	ended()
 	made := &Made{Tool: built.Tool, Output: built.Output}
 	ended = phase("seal")
-	if made.Sealed, _, err = seal.Seal(built.Module, nil); err != nil {
+	if err := p.finish(ctx, built.Module, made, opts); err != nil {
 		return nil, err
 	}
 	ended()
@@ -152,6 +163,45 @@ func (p *Project) Make(ctx context.Context, b *build.Builder, opts *MakeOptions)
 	}
 	ended()
 	return made, nil
+}
+
+// finish seals and optimizes. The module is taken apart once for both.
+func (p *Project) finish(ctx context.Context, module []byte, made *Made, opts *MakeOptions) error {
+	m, sealed, err := seal.Module(module, nil)
+	if err != nil {
+		return err
+	}
+	made.Slimmed, err = slim.Slim(ctx, m, &slim.Options{
+		Steps:       p.steps(opts),
+		MemoryLimit: p.manifest.Limits.Memory,
+		Measure:     opts.Measure,
+	})
+	if err != nil {
+		return err
+	}
+	made.Sealed = module
+	if sealed.Replaced != nil || made.Slimmed.Changed {
+		made.Sealed = m.Encode()
+	}
+	return nil
+}
+
+// steps are the optimizations to be done.
+func (p *Project) steps(opts *MakeOptions) []slim.Step {
+	names := opts.Optimize
+	if names == nil {
+		names = p.manifest.Build.Optimize
+	}
+	if names == nil {
+		names = manifest.Optimizations()
+	}
+	steps := make([]slim.Step, 0, len(names))
+	for _, name := range names {
+		if step := slim.Step(name); !opts.Brief || step == slim.Strip || step == slim.Merge {
+			steps = append(steps, step)
+		}
+	}
+	return steps
 }
 
 func (p *Project) sign(sealed []byte, opts *MakeOptions) ([]byte, error) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/slim"
 	"github.com/waxosuit/waxo/wascap"
 )
 
@@ -88,6 +89,74 @@ func TestMakeSignsWhatTheManifestGrants(t *testing.T) {
 	}
 	if kept, err := os.ReadFile(p.Output()); err != nil || !bytes.Equal(kept, made.Signed) {
 		t.Errorf("kept %d bytes, %v", len(kept), err)
+	}
+}
+
+// debugged is tiny with a section that strip removes.
+var debugged = string(tiny) + "\x00\x0d\x0b.debug_info!"
+
+func TestMakeOptimizes(t *testing.T) {
+	var all []string
+	for _, step := range slim.Steps() {
+		all = append(all, string(step))
+	}
+	if !slices.Equal(all, manifest.Optimizations()) {
+		t.Errorf("the manifest knows %v, there are %v", manifest.Optimizations(), all)
+	}
+	for _, test := range []struct {
+		manifest string
+		opts     MakeOptions
+		want     []string
+		smaller  bool
+	}{
+		{"", MakeOptions{}, all, true},
+		{"", MakeOptions{Brief: true}, []string{"strip", "merge"}, true},
+		{"", MakeOptions{Optimize: []string{}}, nil, false},
+		{"", MakeOptions{Optimize: []string{"dead", "strip"}}, []string{"strip", "dead"}, true},
+		{"optimize = []", MakeOptions{}, nil, false},
+		{"optimize = []", MakeOptions{Optimize: all}, all, true},
+		{`optimize = ["snapshot", "strip"]`, MakeOptions{Measure: true}, []string{"strip", "snapshot"}, true},
+		{`optimize = ["snapshot", "strip"]`, MakeOptions{Brief: true}, []string{"strip"}, true},
+		{`optimize = ["merge"]`, MakeOptions{}, []string{"merge"}, false},
+	} {
+		p := open(t, &Options{})
+		write(t, filepath.Join(p.Dir(), "source.wasm"), debugged)
+		text, err := os.ReadFile(filepath.Join(p.Dir(), manifest.FileName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(p.Dir(), manifest.FileName), string(text)+test.manifest+"\n")
+		if err := p.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		made, err := p.Make(t.Context(), build.New(nil), &test.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var did []string
+		for _, r := range made.Slimmed.Steps {
+			did = append(did, string(r.Step))
+		}
+		if !slices.Equal(did, test.want) || (len(made.Sealed) < len(debugged)) != test.smaller || (made.Slimmed.Before > 0) != test.opts.Measure {
+			t.Errorf("%q, %+v: did %v, %d bytes became %d, report %+v", test.manifest, test.opts, did, len(debugged), len(made.Sealed), made.Slimmed)
+		}
+	}
+}
+
+// Claims hold for the bytes as they are, however those are encoded.
+func TestMakeLeavesASignedModuleAlone(t *testing.T) {
+	p := open(t, nil)
+	padded := strings.Replace(debugged, "\x00\x0d\x0b.debug", "\x00\x8d\x00\x0b.debug", 1)
+	account, _ := wascap.Generate(wascap.Account)
+	module, _ := wascap.Generate(wascap.Module)
+	signed, err := wascap.Sign([]byte(padded), wascap.Claims{Subject: module.PublicKey().String(), Name: "x"}, account, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(p.Dir(), "source.wasm"), string(signed))
+	made, err := p.Make(t.Context(), build.New(nil), &MakeOptions{})
+	if err != nil || !bytes.Equal(made.Sealed, signed) {
+		t.Errorf("error %v, %d bytes became %d", err, len(signed), len(made.Sealed))
 	}
 }
 

@@ -92,6 +92,20 @@ type Report struct {
 // error is returned. Seal does not validate the code: a module that was
 // invalid before may be invalid after, and is for the engine to refuse.
 func Seal(module []byte, opts *Options) ([]byte, *Report, error) {
+	m, report, err := Module(module, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	if report.Replaced == nil {
+		return module, report, nil
+	}
+	return m.Encode(), report, nil
+}
+
+// Module is Seal for those who go on to change the module: it is not encoded
+// yet. It aliases module. Where the report tells of nothing that was replaced,
+// it holds what module held.
+func Module(module []byte, opts *Options) (*wasm.Module, *Report, error) {
 	if opts == nil {
 		opts = new(Options)
 	}
@@ -107,7 +121,7 @@ func Seal(module []byte, opts *Options) ([]byte, *Report, error) {
 		if err := m.RenumberFuncs(same); err != nil {
 			return nil, nil, unreadable(err)
 		}
-		return module, new(Report), nil
+		return m, new(Report), nil
 	}
 	if err := checkUnsigned(m); err != nil {
 		return nil, nil, err
@@ -116,7 +130,7 @@ func Seal(module []byte, opts *Options) ([]byte, *Report, error) {
 	if err := link(m, opts, report); err != nil {
 		return nil, nil, err
 	}
-	return m.Encode(), report, nil
+	return m, report, nil
 }
 
 func replaceable(i wasm.Import) bool { return i.Module == modulePreview1 }

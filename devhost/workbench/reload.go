@@ -83,6 +83,7 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 		Account: w.keys.Account,
 		Module:  w.keys.Module,
 		Dev:     true,
+		Brief:   true,
 		Phase:   a.phase,
 	})
 	waiting.Stop()

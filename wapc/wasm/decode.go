@@ -280,6 +280,12 @@ func (d *decoder) export() Export {
 
 // expr reads a constant expression up to and with its end.
 func (d *decoder) expr() []byte {
+	if b := d.b[d.at:]; len(b) > 2 && Opcode(b[0]) == OpI32Const { // nearly always
+		if _, n, err := intLEB(b[1:], 32); err == nil && n+1 < len(b) && Opcode(b[n+1]) == OpEnd {
+			d.at += n + 2
+			return b[: n+2 : n+2]
+		}
+	}
 	r := Reader{code: d.b[d.at:], open: true}
 	for {
 		if _, ok := r.Next(); !ok {

@@ -4,13 +4,32 @@ package wasm
 // sections are left out, so a module that was written in this canonical way
 // comes out as it went into Decode.
 func (m *Module) Encode() []byte {
-	e := &encoder{b: append([]byte(nil), Magic[:]...)}
+	code, whole := m.sizes()
+	e := &encoder{b: append(make([]byte, 0, whole), Magic[:]...), scratch: make([]byte, 0, code)}
 	e.customs(m, idCustom)
 	for _, id := range sectionOrder {
 		e.section(m, id)
 		e.customs(m, id)
 	}
 	return e.b
+}
+
+// sizes estimates the sizes of the largest section and of the whole module, so
+// that nothing large must be copied to make room. What has few bytes is not
+// counted.
+func (m *Module) sizes() (section, whole int) {
+	code, data, customs := 0, 0, 0
+	for i := range m.Code {
+		code += len(m.Code[i].Code) + 3*len(m.Code[i].Locals) + 8
+	}
+	for i := range m.Data {
+		data += len(m.Data[i].Offset) + len(m.Data[i].Init) + 6
+	}
+	for i := range m.Customs {
+		customs += len(m.Customs[i].Content) + len(m.Customs[i].Name) + 12
+	}
+	const rest = 16 << 10
+	return max(code, data, customs) + rest, code + data + customs + rest
 }
 
 type encoder struct {

@@ -99,6 +99,35 @@ func (r *Reader) Next() (Instr, bool) {
 	return in, true
 }
 
+// nextFuncRef reads on to the next instruction that refers to a function, as
+// Next would. It goes quickly over what makes up most of a function: it takes
+// short forms at a glance and leaves the rest, blocks and errors to Next.
+func (r *Reader) nextFuncRef() (Instr, bool) {
+	for {
+		for !r.done && r.at+2 < len(r.code) {
+			c, next := r.code[r.at], r.code[r.at+1]
+			class := plainOps[c]
+			switch op := Opcode(c); {
+			case class == immNone && op != OpEnd && op != OpElse:
+				r.at++
+				continue
+			case class == immIndex && next < 0x80 && op != OpCall && op != OpReturnCall && op != OpRefFunc,
+				(class == immI32 || class == immI64) && next < 0x80:
+				r.at += 2
+				continue
+			case class == immMemory && next < 1<<6 && r.code[r.at+2] < 0x80:
+				r.at += 3
+				continue
+			}
+			break
+		}
+		in, ok := r.Next()
+		if !ok || in.RefersToFunc() {
+			return in, ok
+		}
+	}
+}
+
 // opcode reads the opcode and tells what follows it.
 func (r *Reader) opcode(in *Instr) (class byte, err error) {
 	if r.at >= len(r.code) {

@@ -19,10 +19,16 @@ func walk(t *testing.T, code []byte) []wasm.Instr {
 	var all []wasm.Instr
 	r := wasm.NewReader(code)
 	at := 0
+	refs := wasm.NewReader(code)
 	for {
 		in, ok := r.Next()
 		if !ok {
 			break
+		}
+		if in.RefersToFunc() {
+			if ref, ok := refs.NextFuncRef(); !ok || ref != in {
+				t.Fatalf("the next reference to a function is %+v, %v, and should be %+v", ref, ok, in)
+			}
 		}
 		if in.Start != at || in.Imm <= in.Start || in.End < in.Imm || in.End > len(code) || in.Depth < -1 {
 			t.Fatalf("%+v follows offset %d of %d", in, at, len(code))
@@ -37,6 +43,9 @@ func walk(t *testing.T, code []byte) []wasm.Instr {
 		t.Fatal("there is an instruction after the last")
 	}
 	walkPlain(t, code, all, r.Err())
+	if ref, ok := refs.NextFuncRef(); ok || fmt.Sprint(refs.Err()) != fmt.Sprint(r.Err()) {
+		t.Fatalf("after the last reference to a function there is %+v, %v; error %v, and should be %v", ref, ok, refs.Err(), r.Err())
+	}
 	return all
 }
 

@@ -1,6 +1,11 @@
 package wasm
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
 
 // CodeError tells where in a module's code an instruction cannot be used.
 type CodeError struct {
@@ -64,14 +69,35 @@ func (m *Module) RenumberFuncs(numbers []uint32) error {
 	return nil
 }
 
+// renumberCode works on all cores: walking the code is most of the work.
 func (m *Module) renumberCode(numbers []uint32) error {
-	first := m.ImportedFuncs()
-	for i := range m.Code {
-		code, err := renumberExpr(m.Code[i].Code, numbers)
-		if err != nil {
-			return &CodeError{Func: uint32(first + i), Offset: m.Code[i].Offset, Err: err}
-		}
-		m.Code[i].Code = code
+	const chunk = 64 // functions
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	var mu sync.Mutex
+	bad, cause := len(m.Code), error(nil) // the first function that cannot be read, and why
+	for range min(runtime.GOMAXPROCS(0), len(m.Code)/chunk+1) {
+		wg.Go(func() {
+			for from := int(next.Add(chunk)) - chunk; from < len(m.Code); from = int(next.Add(chunk)) - chunk {
+				for i := from; i < min(from+chunk, len(m.Code)); i++ {
+					code, err := renumberExpr(m.Code[i].Code, numbers)
+					if err == nil {
+						m.Code[i].Code = code
+						continue
+					}
+					mu.Lock()
+					if i < bad {
+						bad, cause = i, err
+					}
+					mu.Unlock()
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if cause != nil {
+		return &CodeError{Func: uint32(m.ImportedFuncs() + bad), Offset: m.Code[bad].Offset, Err: cause}
 	}
 	return nil
 }
@@ -112,12 +138,9 @@ func renumberExpr(code []byte, numbers []uint32) ([]byte, error) {
 	copied := 0
 	r := NewReader(code)
 	for {
-		in, ok := r.Next()
+		in, ok := r.nextFuncRef()
 		if !ok {
 			break
-		}
-		if !in.RefersToFunc() {
-			continue
 		}
 		to, err := renumber(in.Index, numbers)
 		if err != nil {
