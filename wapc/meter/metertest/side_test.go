@@ -44,6 +44,7 @@ type side struct {
 	ctx     context.Context
 	runtime wazero.Runtime
 	looks   int
+	host    host
 }
 
 func newSide(t testing.TB, config sideConfig) *side {
@@ -62,6 +63,9 @@ func newSide(t testing.TB, config sideConfig) *side {
 	look := func(context.Context) { s.looks++ }
 	_, err := s.runtime.NewHostModuleBuilder("waxo").NewFunctionBuilder().WithFunc(look).Export("look").Instantiate(s.ctx)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.provide(); err != nil {
 		t.Fatal(err)
 	}
 	return s
