@@ -11,6 +11,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/waxosuit/waxo/wapc/wasm/wasmtest"
 )
 
 // command is one line of a script.
@@ -37,7 +39,8 @@ type action struct {
 type script struct {
 	dir      string
 	commands []command
-	side     *side
+	engine   *looker
+	interval int
 	done     tally
 	modules  map[string]api.Module
 	last     api.Module
@@ -128,7 +131,7 @@ func (s *script) instantiate(file, name string) (api.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.side.instantiate(b, name)
+	return s.engine.instantiate(b, name, s.interval)
 }
 
 // assertRefused wants the module refused, by us or by the engine.
@@ -137,23 +140,23 @@ func (s *script) assertRefused(c *command) error {
 	if err != nil {
 		return err
 	}
-	if b, err = s.side.rewrite(b); err != nil {
+	if b, err = metered(s.interval)(b); err != nil {
 		s.done["refused before the engine saw it"]++
 		return nil
 	}
-	compiled, err := s.side.runtime.CompileModule(s.side.ctx, b)
+	compiled, err := s.engine.Runtime.CompileModule(s.engine.Ctx, b)
 	if err != nil {
 		return nil
 	}
-	defer compiled.Close(s.side.ctx)
+	defer compiled.Close(s.engine.Ctx)
 	// The engine does not look whether a constant expression reads a mutable
 	// global. What such modules of the suite import is missing.
-	m, err := s.side.runtime.InstantiateModule(s.side.ctx, compiled, wazero.NewModuleConfig().WithName(""))
+	m, err := s.engine.Runtime.InstantiateModule(s.engine.Ctx, compiled, wazero.NewModuleConfig().WithName(""))
 	if err != nil {
 		s.done["refused when it was linked"]++
 		return nil
 	}
-	m.Close(s.side.ctx)
+	m.Close(s.engine.Ctx)
 	return fmt.Errorf("it was instantiated, despite: %s", c.Text)
 }
 
@@ -185,7 +188,7 @@ func (s *script) act(c *command) ([]uint64, error) {
 		}
 		args = append(args, words...)
 	}
-	return f.Call(s.side.ctx, args...)
+	return f.Call(s.engine.Ctx, args...)
 }
 
 func (s *script) assertReturn(c *command) error {
@@ -240,12 +243,14 @@ func wantTrap(err error, text string) error {
 
 // newScript returns a script with the module that the suite's scripts import
 // from, in an engine of its own.
-func newScript(t *testing.T, suite, dir string, commands []command, config sideConfig) *script {
+func newScript(t *testing.T, suite, dir string, commands []command, config specConfig) *script {
 	t.Helper()
-	s := &script{dir: dir, commands: commands, side: newSide(t, config)}
+	s := &script{dir: dir, commands: commands, interval: config.interval, engine: newLooker(t, &wasmtest.EngineOptions{
+		Features: config.features, Interpreter: config.interpreter,
+	})}
 	b, err := os.ReadFile(filepath.Join(suite, "testdata", "spectest.wasm"))
 	if err == nil {
-		_, err = s.side.instantiate(b, "spectest")
+		_, err = s.engine.instantiate(b, "spectest", s.interval)
 	}
 	if err != nil {
 		t.Fatal(err)

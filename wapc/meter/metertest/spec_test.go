@@ -30,6 +30,24 @@ var folders = []struct {
 // executed are the commands that each folder must have some of.
 var executed = []string{"module", "assert_return", "assert_trap", "assert_invalid"}
 
+// specConfig says how a script is run.
+type specConfig struct {
+	features    api.CoreFeatures
+	interpreter bool
+	interval    int
+}
+
+func (c specConfig) String() string {
+	engine := "compiled"
+	if c.interpreter {
+		engine = "interpreted"
+	}
+	if c.interval == 0 {
+		return engine
+	}
+	return fmt.Sprintf("%s by %d", engine, c.interval)
+}
+
 // TestSpecification runs the WebAssembly specification's own test suite, as it
 // stands in wazero's module, with every module rewritten.
 func TestSpecification(t *testing.T) {
@@ -42,7 +60,7 @@ func TestSpecification(t *testing.T) {
 				t.Fatalf("no scripts in %s: %v", dir, err)
 			}
 			var mu sync.Mutex
-			sums := map[sideConfig]tally{}
+			sums := map[specConfig]tally{}
 			t.Run("scripts", func(t *testing.T) {
 				for _, file := range files {
 					commands, err := readScript(file)
@@ -55,7 +73,7 @@ func TestSpecification(t *testing.T) {
 							t.Parallel()
 							s := newScript(t, suite, dir, commands, config)
 							s.run(t)
-							s.done["looks"] += s.side.looks
+							s.done["looks"] += s.engine.looks
 							mu.Lock()
 							defer mu.Unlock()
 							if sums[config] == nil {
@@ -73,7 +91,7 @@ func TestSpecification(t *testing.T) {
 	}
 }
 
-func checkTally(t *testing.T, config sideConfig, sum tally) {
+func checkTally(t *testing.T, config specConfig, sum tally) {
 	t.Helper()
 	for _, kind := range executed {
 		if sum[kind] == 0 {
@@ -91,8 +109,8 @@ func checkTally(t *testing.T, config sideConfig, sum tally) {
 }
 
 // configs are the engines that a script is run in.
-func configs(features api.CoreFeatures) []sideConfig {
-	all := []sideConfig{
+func configs(features api.CoreFeatures) []specConfig {
+	all := []specConfig{
 		{features: features, interpreter: true, interval: tiny},
 		{features: features, interval: tiny},
 		{features: features, interpreter: true, interval: 7},

@@ -8,6 +8,9 @@ const (
 	LibraryModule = "library"
 )
 
+// LibraryVariable is the name of a global variable of the library.
+const LibraryVariable = "variable"
+
 // HostFunc is a function that the host provides.
 type HostFunc struct {
 	Name string
@@ -38,7 +41,7 @@ var libraryExports = []wasm.TypedExport{
 	{Name: "swap", Type: wasm.ExternType{Kind: wasm.KindFunc, Func: funcType(i64, f64)(f64, i64)}},
 	{Name: "constant", Type: wasm.ExternType{Kind: wasm.KindGlobal, Global: wasm.GlobalType{Type: i32}}},
 	{Name: "count", Type: wasm.ExternType{Kind: wasm.KindFunc, Func: funcType(i32)(i32)}},
-	{Name: "variable", Type: wasm.ExternType{Kind: wasm.KindGlobal, Global: wasm.GlobalType{Type: i64, Mutable: true}}},
+	{Name: LibraryVariable, Type: wasm.ExternType{Kind: wasm.KindGlobal, Global: wasm.GlobalType{Type: i64, Mutable: true}}},
 	{Name: "memory", Type: wasm.ExternType{Kind: wasm.KindMemory, Memory: wasm.Limits{Min: 1}}},
 	{Name: "table", Type: wasm.ExternType{Kind: wasm.KindTable, Table: wasm.TableType{Elem: wasm.FuncRef, Limits: wasm.Limits{Min: 6}}}},
 }

@@ -23,6 +23,7 @@ type generator struct {
 	constants   int      // of the globals: imported ones that never change
 	fuel        uint32   // index of the global
 	tableTypes  []wasm.TableType
+	library     bool // something is imported from it
 	hasMemory   bool
 	memorySize  uint32 // bytes at the start
 	segments    []int  // lengths of the data segments
@@ -100,6 +101,7 @@ func (g *generator) imports() {
 		if !g.src.chance(128) {
 			continue
 		}
+		g.library = true
 		t := x.Type
 		if t.Kind == wasm.KindFunc {
 			g.importFunc(LibraryModule, x.Name, t.Func)

@@ -38,6 +38,8 @@ type Program struct {
 	// Tables tells how many tables the module has, whose contents the exports
 	// [TableSize] and [TableIsNull] tell.
 	Tables int
+	// Library tells that the module imports from [Library].
+	Library bool
 	// Globals lists the exported global variables.
 	Globals []string
 }
@@ -71,5 +73,8 @@ func Generate(choices []byte, opts *Options) *Program {
 	g.data()
 	g.bodies()
 	g.exports()
-	return &Program{Module: g.m.Encode(), Calls: g.calls(), Tables: len(g.tableTypes), Globals: g.globalNames}
+	return &Program{
+		Module: g.m.Encode(), Calls: g.calls(),
+		Tables: len(g.tableTypes), Library: g.library, Globals: g.globalNames,
+	}
 }
