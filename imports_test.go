@@ -53,6 +53,7 @@ var rules = []rule{
 
 	// The foundation.
 	{packages: "wapc/wasm"},
+	{packages: "wapc/meter", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
 	{packages: "wapc/...", imports: []string{wazero + "/...", "wapc/wasm"}},
 	{packages: "wascap", imports: []string{nkeys, "wapc/wasm"}},
 	{packages: "capability"},

@@ -24,6 +24,22 @@ func (i Instr) RefersToFunc() bool {
 	return i.Op == OpCall || i.Op == OpReturnCall || i.Op == OpRefFunc
 }
 
+// AppendLabels appends the labels of a br_table, the default label last. The
+// instruction must have been read from code.
+func (i Instr) AppendLabels(labels []uint32, code []byte) []uint32 {
+	at := i.Imm
+	for first := true; at < i.End; first = false {
+		v, n, err := Uint32(code[at:i.End])
+		if err != nil {
+			return labels // a Reader has seen that there is none
+		}
+		if at += n; !first { // which is their number
+			labels = append(labels, v)
+		}
+	}
+	return labels
+}
+
 // Reader walks instructions one after the other. It knows the core
 // specification 2.0 and tail calls; what it does not know, it refuses.
 type Reader struct {

@@ -42,20 +42,27 @@ const (
 	OpI32Store           Opcode = 0x36
 	OpI64Store           Opcode = 0x37
 	OpI32Store8          Opcode = 0x3a
+	OpMemorySize         Opcode = 0x3f
+	OpMemoryGrow         Opcode = 0x40
 	OpI32Const           Opcode = 0x41
 	OpI64Const           Opcode = 0x42
 	OpI32Eqz             Opcode = 0x45
 	OpI32Eq              Opcode = 0x46
 	OpI32Ne              Opcode = 0x47
+	OpI32LtS             Opcode = 0x48
 	OpI32LtU             Opcode = 0x49
 	OpI32GtU             Opcode = 0x4b
+	OpI32LeU             Opcode = 0x4d
 	OpI32GeU             Opcode = 0x4f
 	OpI64LtS             Opcode = 0x53
 	OpI64LtU             Opcode = 0x54
 	OpI64GtS             Opcode = 0x55
+	OpI64GtU             Opcode = 0x56
 	OpI64LeS             Opcode = 0x57
 	OpI32Add             Opcode = 0x6a
 	OpI32Sub             Opcode = 0x6b
+	OpI32Mul             Opcode = 0x6c
+	OpI32DivS            Opcode = 0x6d
 	OpI32DivU            Opcode = 0x6e
 	OpI32RemU            Opcode = 0x70
 	OpI32And             Opcode = 0x71
@@ -64,13 +71,27 @@ const (
 	OpI32ShrU            Opcode = 0x76
 	OpI64Add             Opcode = 0x7c
 	OpI64Mul             Opcode = 0x7e
+	OpI64DivS            Opcode = 0x7f
+	OpI64RemU            Opcode = 0x82
 	OpI64Or              Opcode = 0x84
 	OpI64Xor             Opcode = 0x85
 	OpI64Shl             Opcode = 0x86
 	OpI64ShrU            Opcode = 0x88
+	OpF32Sqrt            Opcode = 0x91
+	OpF32Div             Opcode = 0x95
+	OpF64Sqrt            Opcode = 0x9f
+	OpF64Div             Opcode = 0xa3
 	OpI32WrapI64         Opcode = 0xa7
 	OpI64ExtendI32U      Opcode = 0xad
 	OpRefFunc            Opcode = 0xd2
+	OpMemoryInit         Opcode = prefixMisc<<16 | 8
+	OpMemoryCopy         Opcode = prefixMisc<<16 | 10
+	OpMemoryFill         Opcode = prefixMisc<<16 | 11
+	OpTableInit          Opcode = prefixMisc<<16 | 12
+	OpTableCopy          Opcode = prefixMisc<<16 | 14
+	OpTableGrow          Opcode = prefixMisc<<16 | 15
+	OpTableSize          Opcode = prefixMisc<<16 | 16
+	OpTableFill          Opcode = prefixMisc<<16 | 17
 )
 
 const (

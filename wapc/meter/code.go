@@ -1,0 +1,430 @@
+package meter
+
+import (
+	"fmt"
+
+	"github.com/waxosuit/waxo/wapc/wasm"
+)
+
+// Bounds on debts, in units.
+const (
+	maxStretch = 2000 // of straight code: it pays then
+	maxOwed    = 250  // of a function at its end to its caller, and at its calls
+	maxHeld    = 2000 // of all frames of a chain of calls, none of which has paid
+)
+
+// What some instructions cost.
+const (
+	chargeWeight = 4 // of a charge itself, where it comes often
+	callWeight   = 8
+	slowWeight   = 8 // divisions, square roots
+	bulkWeight   = 64
+	growWeight   = 500
+)
+
+func weight(op wasm.Opcode) int {
+	switch op {
+	case wasm.OpCall, wasm.OpReturnCall, wasm.OpCallIndirect, wasm.OpReturnCallIndirect:
+		return callWeight
+	case wasm.OpMemoryFill, wasm.OpMemoryCopy, wasm.OpMemoryInit, wasm.OpTableInit, wasm.OpTableCopy, wasm.OpTableFill:
+		return bulkWeight
+	}
+	switch {
+	case op >= wasm.OpI32DivS && op <= wasm.OpI32RemU, op >= wasm.OpI64DivS && op <= wasm.OpI64RemU,
+		op == wasm.OpF32Sqrt, op == wasm.OpF64Sqrt, op == wasm.OpF32Div, op == wasm.OpF64Div:
+		return slowWeight
+	}
+	return 1
+}
+
+// frame is a block that is open.
+type frame struct {
+	op     wasm.Opcode // OpBlock for the function itself
+	live   bool        // its beginning can be reached
+	params bool        // of a loop: branches to it carry values
+	in     int         // dearest path to its end so far; none if negative
+	start  int         // debt where an if began, and its else begins
+	base   int         // debt where a loop began; inside, debts count from its head
+	bases  int         // of this and all loops around it
+}
+
+// writer rewrites one function after the other.
+type writer struct {
+	g       *graph
+	p       *parts
+	out     []byte // of all functions
+	enough  []byte // the instructions of a charge after the units
+	code    []byte // of the function being read
+	copied  int    // so much of it is in out
+	self    *node
+	frames  []frame
+	live    bool   // the instruction can be reached
+	debt    int    // on the dearest path since the innermost loop's head, or since it was paid
+	bases   int    // of all open loops
+	left    int    // dearest path to the function's end
+	local   uint32 // the function's local for lengths; its type is added if it is used
+	scratch bool
+	labels  []uint32
+}
+
+// rewriteCode rewrites all functions, on all cores.
+func rewriteCode(g *graph, p *parts) error {
+	code := make([]wasm.Body, len(g.m.Code))
+	err := each(g.functions, func() func(int) error {
+		w := &writer{g: g, p: p}
+		w.enough = wasm.AppendUint32([]byte{byte(wasm.OpI32Sub), byte(wasm.OpGlobalSet)}, p.counter)
+		w.enough = wasm.AppendUint32(append(w.enough, byte(wasm.OpGlobalGet)), p.counter)
+		w.enough = append(w.enough, byte(wasm.OpI32Const), 0, byte(wasm.OpI32LtS), byte(wasm.OpIf), emptyBlock)
+		w.enough = wasm.AppendUint32(append(w.enough, byte(wasm.OpCall)), p.refill)
+		w.enough = append(w.enough, byte(wasm.OpEnd))
+		return func(i int) error {
+			body, err := w.function(i)
+			if err != nil {
+				return g.codeError(i, err)
+			}
+			code[i] = body
+			return nil
+		}
+	})
+	if err != nil {
+		return err
+	}
+	g.m.Code = code
+	return nil
+}
+
+const (
+	emptyBlock = 0x40
+	arenaSize  = 512 << 10
+	maxEntry   = 64 // bytes of the charge at the beginning of a function
+)
+
+// function rewrites a function.
+func (w *writer) function(i int) (wasm.Body, error) {
+	body := w.g.m.Code[i]
+	if need := 2*len(body.Code) + maxEntry; cap(w.out)-len(w.out) < need {
+		w.out = make([]byte, 0, max(need, arenaSize))
+	}
+	if err := w.reset(i); err != nil {
+		return body, err
+	}
+	start := len(w.out)
+	w.out = w.out[:start+maxEntry] // room for the charge, whose size is known at the end
+	r := wasm.NewReader(body.Code)
+	for in, ok := r.Next(); ok; in, ok = r.Next() {
+		if err := w.instruction(in); err != nil {
+			return body, fmt.Errorf("at offset %d: %w", in.Start, err)
+		}
+	}
+	if err := r.Err(); err != nil {
+		return body, err
+	}
+	w.copy(len(w.code))
+	if w.self.pays {
+		entry := w.appendCharge(nil, max(w.left, maxOwed/4)+chargeWeight)
+		start += maxEntry - len(entry)
+		copy(w.out[start:], entry)
+	} else {
+		start += maxEntry
+	}
+	body.Code = w.out[start:len(w.out):len(w.out)]
+	if w.scratch {
+		body.Locals = append(body.Locals[:len(body.Locals):len(body.Locals)], wasm.Locals{Count: 1, Type: wasm.I32})
+	}
+	return body, nil
+}
+
+func (w *writer) reset(i int) error {
+	typ := w.g.m.Funcs[i]
+	if uint64(typ) >= uint64(len(w.g.m.Types)) {
+		return fmt.Errorf("%w: there is no type %d", wasm.ErrMalformed, typ)
+	}
+	w.local = uint32(len(w.g.m.Types[typ].Params))
+	for _, l := range w.g.m.Code[i].Locals {
+		w.local += l.Count
+	}
+	w.code, w.copied, w.self = w.g.m.Code[i].Code, 0, &w.g.nodes[i]
+	w.frames = append(w.frames[:0], frame{op: wasm.OpBlock, live: true, in: -1})
+	w.live, w.debt, w.bases, w.left, w.scratch = true, 0, 0, 0, false
+	return nil
+}
+
+// copy copies the code up to an offset.
+func (w *writer) copy(to int) {
+	w.out = append(w.out, w.code[w.copied:to]...)
+	w.copied = to
+}
+
+// charge writes a charge before the offset.
+func (w *writer) charge(at, units int) {
+	w.copy(at)
+	w.out = w.appendCharge(w.out, units)
+}
+
+func (w *writer) appendCharge(b []byte, units int) []byte {
+	b = wasm.AppendUint32(append(b, byte(wasm.OpGlobalGet)), w.p.counter)
+	b = wasm.AppendInt64(append(b, byte(wasm.OpI32Const)), int64(units))
+	return append(b, w.enough...)
+}
+
+// pay pays the debt before the offset.
+func (w *writer) pay(at int) {
+	if w.debt > 0 {
+		w.charge(at, w.debt)
+		w.debt = 0
+	}
+}
+
+func (w *writer) instruction(in wasm.Instr) error {
+	if w.live {
+		w.debt += weight(in.Op)
+		if w.debt > maxStretch {
+			w.pay(in.Start)
+		}
+	}
+	switch in.Op {
+	case wasm.OpBlock, wasm.OpLoop, wasm.OpIf:
+		return w.enter(in)
+	case wasm.OpElse:
+		return w.otherwise()
+	case wasm.OpEnd:
+		return w.end(in)
+	case wasm.OpBr, wasm.OpBrIf, wasm.OpBrTable:
+		if w.live {
+			return w.branch(in)
+		}
+	case wasm.OpReturn, wasm.OpUnreachable:
+		if w.live && in.Op == wasm.OpReturn {
+			w.leave(in.Start)
+		}
+		w.live = false
+	case wasm.OpCall, wasm.OpReturnCall, wasm.OpCallIndirect, wasm.OpReturnCallIndirect, wasm.OpRefFunc:
+		return w.call(in)
+	default:
+		w.bulk(in)
+	}
+	return nil
+}
+
+// enter opens a block.
+func (w *writer) enter(in wasm.Instr) error {
+	f := frame{op: in.Op, live: w.live, in: -1, start: w.debt}
+	if in.Op == wasm.OpLoop && w.live {
+		params, err := w.hasParams(in)
+		if err != nil {
+			return err
+		}
+		if w.debt+w.bases > maxOwed/2 {
+			w.pay(in.Start)
+		}
+		f.params, f.base = params, w.debt
+		w.bases += f.base
+		w.debt = 0
+	}
+	f.bases = w.bases
+	w.frames = append(w.frames, f)
+	return nil
+}
+
+// hasParams tells whether a block takes values.
+func (w *writer) hasParams(in wasm.Instr) (bool, error) {
+	if c := w.code[in.Imm]; c >= 0x40 && c < 0x80 {
+		return false, nil // empty, or the type of its result
+	}
+	index, _, err := wasm.Uint32(w.code[in.Imm:in.End]) // signed, but not negative
+	if err != nil || uint64(index) >= uint64(len(w.g.m.Types)) {
+		return false, fmt.Errorf("%w: there is no type %d", wasm.ErrMalformed, index)
+	}
+	return len(w.g.m.Types[index].Params) > 0, nil
+}
+
+func (w *writer) otherwise() error {
+	f := &w.frames[len(w.frames)-1]
+	if f.op != wasm.OpIf {
+		return fmt.Errorf("%w: an else without an if", wasm.ErrMalformed)
+	}
+	if w.live {
+		f.in = max(f.in, w.debt)
+	}
+	f.op, w.live, w.debt = wasm.OpElse, f.live, f.start
+	return nil
+}
+
+// end closes a block.
+func (w *writer) end(in wasm.Instr) error {
+	f := &w.frames[len(w.frames)-1]
+	if len(w.frames) == 1 {
+		if w.live {
+			w.leave(in.Start)
+		}
+		return nil
+	}
+	w.frames = w.frames[:len(w.frames)-1]
+	if f.op == wasm.OpLoop {
+		w.bases -= f.base
+		w.debt += f.base
+		return nil
+	}
+	if w.live {
+		f.in = max(f.in, w.debt)
+	}
+	if f.op == wasm.OpIf && f.live {
+		f.in = max(f.in, f.start)
+	}
+	w.live, w.debt = f.in >= 0, max(f.in, 0)
+	return nil
+}
+
+// leave pays, at the function's end or before a return, what is too much for
+// the caller.
+func (w *writer) leave(at int) {
+	if total := w.debt + w.bases; total > maxOwed {
+		w.charge(at, total)
+	} else {
+		w.left = max(w.left, total)
+	}
+}
+
+// target returns the frame that a label names, and what the loops owe which a
+// branch to it leaves.
+func (w *writer) target(label uint32) (f *frame, bases int, err error) {
+	if uint64(label) >= uint64(len(w.frames)) {
+		return nil, 0, fmt.Errorf("%w: there is no label %d", wasm.ErrMalformed, label)
+	}
+	f = &w.frames[len(w.frames)-1-int(label)]
+	return f, w.bases - f.bases, nil
+}
+
+func (w *writer) branch(in wasm.Instr) error {
+	w.labels = append(w.labels[:0], in.Index)
+	if in.Op == wasm.OpBrTable {
+		w.labels = in.AppendLabels(w.labels[:0], w.code)
+	}
+	back, total := false, w.debt // whether it leads back to a loop; what is due then
+	for _, label := range w.labels {
+		f, bases, err := w.target(label)
+		if err != nil {
+			return err
+		}
+		if f.op == wasm.OpLoop {
+			back, total = true, max(total, w.debt+bases)
+			if in.Op == wasm.OpBrIf && !f.params {
+				w.branchBack(in, total+chargeWeight)
+				return nil
+			}
+		}
+	}
+	if back {
+		w.charge(in.Start, total+chargeWeight)
+		w.debt = 0
+	}
+	for _, label := range w.labels {
+		f, bases, _ := w.target(label)
+		switch {
+		case f == &w.frames[0]:
+			if w.debt+bases > maxOwed {
+				w.pay(in.Start)
+			}
+			w.left = max(w.left, w.debt+bases)
+		case f.op != wasm.OpLoop:
+			f.in = max(f.in, w.debt+bases)
+		}
+	}
+	w.live = in.Op == wasm.OpBrIf
+	return nil
+}
+
+// branchBack writes a br_if to a loop such that it is charged only if it is
+// taken: as "if, charge, br, end".
+func (w *writer) branchBack(in wasm.Instr, units int) {
+	w.copy(in.Start)
+	w.out = append(w.out, byte(wasm.OpIf), emptyBlock)
+	w.out = w.appendCharge(w.out, units)
+	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpBr)), in.Index+1)
+	w.out = append(w.out, byte(wasm.OpEnd))
+	w.copied = in.End
+}
+
+// call charges where a call must be, and shifts function indexes.
+func (w *writer) call(in wasm.Instr) error {
+	if to, ok := w.g.callee(in); ok && w.live {
+		callee := &w.g.nodes[to]
+		w.debt += callee.owed()
+		indirect := w.self.indirect && (in.Op == wasm.OpCallIndirect || in.Op == wasm.OpReturnCallIndirect)
+		if indirect || len(callee.calls) > 0 && w.debt+w.bases > maxOwed {
+			w.pay(in.Start)
+		}
+	}
+	if in.RefersToFunc() {
+		if uint64(in.Index) >= uint64(w.g.imported)+uint64(w.g.functions) {
+			return fmt.Errorf("%w: there is no function %d", wasm.ErrMalformed, in.Index)
+		}
+		w.copy(in.Imm)
+		w.out = wasm.AppendUint32(w.out, w.p.shift(in.Index))
+		w.copied = in.End
+	}
+	if in.Op == wasm.OpReturnCall || in.Op == wasm.OpReturnCallIndirect {
+		if w.live {
+			w.leave(in.Start)
+		}
+		w.live = false
+	}
+	return nil
+}
+
+// bulk makes a bulk operation pay by its length.
+func (w *writer) bulk(in wasm.Instr) {
+	if !w.live {
+		return
+	}
+	switch in.Op {
+	case wasm.OpMemoryGrow:
+		if in.Index != 0 {
+			return // for the engine to refuse
+		}
+		w.replace(in, w.p.grow)
+	case wasm.OpTableGrow:
+		w.replace(in, w.p.tables[in.Index])
+	case wasm.OpMemoryFill:
+		w.long(in, w.p.bulk, w.p.fill)
+	case wasm.OpMemoryCopy:
+		w.long(in, w.p.bulk, w.p.copy)
+	case wasm.OpMemoryInit, wasm.OpTableInit, wasm.OpTableCopy, wasm.OpTableFill:
+		w.longCharge(in)
+	}
+}
+
+// replace writes a call in the place of an instruction.
+func (w *writer) replace(in wasm.Instr, f uint32) {
+	w.copy(in.Start)
+	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpCall)), f)
+	w.copied = in.End
+}
+
+// long writes, before a bulk operation, a call for those that are long, which
+// takes the three operands and leaves what remains to be done.
+func (w *writer) long(in wasm.Instr, block, f uint32) {
+	w.ifLong(in)
+	w.out = wasm.AppendInt64(append(w.out, byte(wasm.OpIf)), int64(block))
+	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpCall)), f)
+	w.out = append(w.out, byte(wasm.OpEnd))
+}
+
+// longCharge writes, before a bulk operation, a charge for those that are long.
+func (w *writer) longCharge(in wasm.Instr) {
+	w.ifLong(in)
+	w.out = append(w.out, byte(wasm.OpIf), emptyBlock)
+	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpLocalGet)), w.local)
+	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpCall)), w.p.long)
+	w.out = append(w.out, byte(wasm.OpEnd))
+}
+
+// ifLong tells whether the length on the stack is that of a long operation.
+func (w *writer) ifLong(in wasm.Instr) {
+	w.copy(in.Start)
+	w.scratch = true
+	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpLocalTee)), w.local)
+	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpLocalGet)), w.local)
+	w.out = wasm.AppendInt64(append(w.out, byte(wasm.OpI32Const)), smallBulk)
+	w.out = append(w.out, byte(wasm.OpI32GtU))
+}

@@ -1,0 +1,258 @@
+package meter
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/waxosuit/waxo/wapc/wasm"
+)
+
+// Bulk operations up to smallBulk bytes or elements cost what an instruction of
+// theirs costs; longer ones cost a unit for every 1<<bulkShift, and those on
+// memory are done chunk by chunk.
+const (
+	smallBulk = 4 << 10
+	bulkShift = 2
+	chunk     = 64 << 10
+)
+
+// parts is what is added to a module, with the numbers that it will have.
+type parts struct {
+	m        *wasm.Module
+	g        *graph
+	interval int32
+	counter  uint32 // global
+	look     uint32 // the imported function
+	refill   uint32 // the first function that is added
+	bulk     uint32 // type of three numbers that become three
+	fill     uint32
+	copy     uint32
+	long     uint32
+	grow     uint32
+	tables   map[uint32]uint32 // functions that grow tables
+	added    []added
+}
+
+// added is a function to be added.
+type added struct {
+	name string
+	typ  uint32
+	body wasm.Body
+}
+
+var (
+	number  = []wasm.ValType{wasm.I32}
+	numbers = []wasm.ValType{wasm.I32, wasm.I32, wasm.I32}
+)
+
+func newParts(g *graph, interval int32) *parts {
+	p := &parts{m: g.m, g: g, interval: interval, look: g.imported, tables: map[uint32]uint32{}}
+	for i := range g.m.Imports {
+		if g.m.Imports[i].Type.Kind == wasm.KindGlobal {
+			p.counter++
+		}
+	}
+	p.counter += uint32(len(g.m.Globals))
+	return p
+}
+
+// types adds the types and assembles the functions that will be added.
+func (p *parts) types() error {
+	p.refill = p.function("refill", wasm.FuncType{}, p.refillBody())
+	if p.g.needs.fill || p.g.needs.copy {
+		p.bulk = p.m.AddType(wasm.FuncType{Params: numbers, Results: numbers})
+	}
+	if p.g.needs.fill {
+		p.fill = p.function("fill", p.m.Types[p.bulk], p.fillBody())
+	}
+	if p.g.needs.copy {
+		p.copy = p.function("copy", p.m.Types[p.bulk], p.copyBody())
+	}
+	if p.g.needs.long {
+		p.long = p.function("long", wasm.FuncType{Params: number}, p.longBody())
+	}
+	if p.g.needs.grow {
+		p.grow = p.function("grow", wasm.FuncType{Params: number, Results: number}, p.growBody())
+	}
+	for _, table := range p.g.needs.tables {
+		t, err := p.m.ExternType(wasm.KindTable, table)
+		if err != nil {
+			return err
+		}
+		typ := wasm.FuncType{Params: []wasm.ValType{t.Table.Elem, wasm.I32}, Results: number}
+		p.tables[table] = p.function(fmt.Sprintf("grow table %d", table), typ, p.growTableBody(table))
+	}
+	return nil
+}
+
+func (p *parts) function(name string, t wasm.FuncType, body wasm.Body) uint32 {
+	p.added = append(p.added, added{name: ImportModule + "." + name, typ: p.m.AddType(t), body: body})
+	return p.g.imported + 1 + uint32(p.g.functions+len(p.added)-1)
+}
+
+// renumber shifts what refers to functions, outside of code, and names what is
+// new.
+func (p *parts) renumber() error {
+	shifted := make([]uint32, int(p.g.imported)+p.g.functions)
+	for i := range shifted {
+		shifted[i] = p.shift(uint32(i))
+	}
+	code := p.m.Code
+	p.m.Code = nil // that is done
+	err := p.m.RenumberFuncs(shifted)
+	p.m.Code = code
+	if err != nil {
+		return err
+	}
+	content, ok := p.m.Custom(wasm.NameSection)
+	if !ok {
+		return nil
+	}
+	names, err := wasm.DecodeNames(content)
+	if err != nil { // names are for traps; wrong ones would mislead
+		names = &wasm.Names{}
+	}
+	names.RenumberFuncs(shifted)
+	names.Labels = nil // there are more blocks now
+	for i, f := range p.added {
+		names.SetFunc(p.refill+uint32(i), f.name)
+	}
+	names.SetFunc(p.look, ImportModule+"."+ImportName)
+	p.m.SetCustom(wasm.NameSection, names.Encode())
+	return nil
+}
+
+// shift gives a function's new index.
+func (p *parts) shift(f uint32) uint32 {
+	if f >= p.g.imported {
+		f++
+	}
+	return f
+}
+
+// add adds what is new.
+func (p *parts) add() {
+	none := p.m.AddType(wasm.FuncType{})
+	p.m.Imports = append(slices.Clip(p.m.Imports), wasm.Import{
+		Module: ImportModule, Name: ImportName,
+		Type: wasm.ExternType{Kind: wasm.KindFunc, TypeIndex: none},
+	})
+	p.m.Globals = append(slices.Clip(p.m.Globals), wasm.Global{
+		Type: wasm.GlobalType{Type: wasm.I32, Mutable: true},
+		Init: append(wasm.AppendInt64([]byte{byte(wasm.OpI32Const)}, int64(p.interval)), byte(wasm.OpEnd)),
+	})
+	for _, f := range p.added {
+		p.m.Funcs = append(p.m.Funcs, f.typ)
+		p.m.Code = append(p.m.Code, f.body)
+	}
+}
+
+// refillBody is where the counter starts anew.
+func (p *parts) refillBody() wasm.Body {
+	c := wasm.NewCode(0)
+	return c.I32(p.interval).SetGlobal(p.counter).Call(p.look).Body()
+}
+
+// spend charges the units on the stack.
+func (p *parts) spend(c *wasm.Code, units uint32) {
+	c.GetGlobal(p.counter).Get(units).Op(wasm.OpI32Sub).SetGlobal(p.counter)
+	c.GetGlobal(p.counter).I32(0).Op(wasm.OpI32LtS).If(func() { c.Call(p.refill) })
+}
+
+// longBody charges for an operation of so many bytes or elements.
+func (p *parts) longBody() wasm.Body {
+	c := wasm.NewCode(1)
+	c.Get(0).I32(bulkShift).Op(wasm.OpI32ShrU).Set(0)
+	p.spend(c, 0)
+	return c.Body()
+}
+
+// growBody grows the memory. An engine may have to copy what there is.
+func (p *parts) growBody() wasm.Body {
+	c := wasm.NewCode(1)
+	units := c.Local(wasm.I32)
+	const most = 1 << 16 // pages; more fails at once
+	c.Get(0).I32(most).Get(0).I32(most).Op(wasm.OpI32LtU, wasm.OpSelect)
+	c.Index(wasm.OpMemorySize, 0).Op(wasm.OpI32Add).I32(16).Op(wasm.OpI32Mul).I32(growWeight).Op(wasm.OpI32Add).Set(units)
+	p.spend(c, units)
+	return c.Get(0).Index(wasm.OpMemoryGrow, 0).Body()
+}
+
+func (p *parts) growTableBody(table uint32) wasm.Body {
+	c := wasm.NewCode(2)
+	units := c.Local(wasm.I32)
+	const most = 1 << 24 // elements
+	c.Get(1).I32(most).Get(1).I32(most).Op(wasm.OpI32LtU, wasm.OpSelect)
+	c.Index(wasm.OpTableSize, table).Op(wasm.OpI32Add).I32(bulkShift).Op(wasm.OpI32ShrU).I32(growWeight).Op(wasm.OpI32Add).Set(units)
+	p.spend(c, units)
+	return c.Get(0).Get(1).Index(wasm.OpTableGrow, table).Body()
+}
+
+// fillBody takes and returns the operands of a memory.fill, and does all but
+// the last chunk of it: that, and what is out of bounds, is left to the
+// instruction.
+func (p *parts) fillBody() wasm.Body {
+	const at, value, n = 0, 1, 2
+	c := wasm.NewCode(3)
+	units := c.Local(wasm.I32)
+	c.Block(func() {
+		p.outOfBounds(c, at, n)
+		c.BrIf(0)
+		p.chunks(c, n, units, func() {
+			c.Get(at).Get(value).I32(chunk).Index(wasm.OpMemoryFill, 0)
+			c.Get(at).I32(chunk).Op(wasm.OpI32Add).Set(at)
+		})
+	})
+	return c.Get(at).Get(value).Get(n).Body()
+}
+
+// copyBody is fillBody for memory.copy. Where the target lies above the source,
+// it begins at the end, as they may overlap.
+func (p *parts) copyBody() wasm.Body {
+	const to, from, n = 0, 1, 2
+	c := wasm.NewCode(3)
+	units := c.Local(wasm.I32)
+	end := func(of uint32) { c.Get(of).Get(n).Op(wasm.OpI32Add).I32(chunk).Op(wasm.OpI32Sub) }
+	c.Block(func() {
+		p.outOfBounds(c, to, n)
+		c.BrIf(0)
+		p.outOfBounds(c, from, n)
+		c.BrIf(0)
+		c.Get(to).Get(from).Op(wasm.OpI32GtU).IfElse(func() {
+			p.chunks(c, n, units, func() {
+				end(to)
+				end(from)
+				c.I32(chunk).Index(wasm.OpMemoryCopy, 0).Op(0)
+			})
+		}, func() {
+			p.chunks(c, n, units, func() {
+				c.Get(to).Get(from).I32(chunk).Index(wasm.OpMemoryCopy, 0).Op(0)
+				c.Get(to).I32(chunk).Op(wasm.OpI32Add).Set(to)
+				c.Get(from).I32(chunk).Op(wasm.OpI32Add).Set(from)
+			})
+		})
+	})
+	return c.Get(to).Get(from).Get(n).Body()
+}
+
+// outOfBounds tells whether n bytes at a place are not all in the memory.
+func (p *parts) outOfBounds(c *wasm.Code, at, n uint32) {
+	c.Get(at).Op(wasm.OpI64ExtendI32U).Get(n).Op(wasm.OpI64ExtendI32U, wasm.OpI64Add)
+	c.Index(wasm.OpMemorySize, 0).Op(wasm.OpI64ExtendI32U).I64(16).Op(wasm.OpI64Shl, wasm.OpI64GtU)
+}
+
+// chunks does a chunk and takes it off n, until no more than one is left, and
+// charges for each, also for the last.
+func (p *parts) chunks(c *wasm.Code, n, units uint32, one func()) {
+	c.Block(func() {
+		c.Loop(func() {
+			c.Get(n).I32(chunk).Get(n).I32(chunk).Op(wasm.OpI32LtU, wasm.OpSelect)
+			c.I32(bulkShift).Op(wasm.OpI32ShrU).Set(units)
+			p.spend(c, units)
+			c.Get(n).I32(chunk).Op(wasm.OpI32LeU).BrIf(1)
+			one()
+			c.Get(n).I32(chunk).Op(wasm.OpI32Sub).Set(n)
+			c.Br(0)
+		})
+	})
+}
