@@ -7,6 +7,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/waxosuit/waxo/wapc/meter"
 	"github.com/waxosuit/waxo/wapc/wasm"
 	"github.com/waxosuit/waxo/wapc/wasm/wasmtest"
 )
@@ -21,8 +22,8 @@ func metered(interval int) wasmtest.Rewrite {
 		if err != nil {
 			return nil, fmt.Errorf("decode: %w", err)
 		}
-		if err := rewrite(m, interval); err != nil {
-			return nil, fmt.Errorf("rewrite: %w", err)
+		if err := meter.Rewrite(m, &meter.Options{Interval: interval}); err != nil {
+			return nil, err
 		}
 		return m.Encode(), nil
 	}
@@ -37,7 +38,7 @@ type looker struct {
 func newLooker(t testing.TB, opts *wasmtest.EngineOptions) *looker {
 	t.Helper()
 	l := &looker{Engine: wasmtest.NewEngine(t, opts)}
-	l.Provide(t, "waxo", map[string]wasmtest.HostFunc{"look": {Call: func(api.Module, []uint64) { l.looks++ }}})
+	l.Provide(t, meter.ImportModule, map[string]wasmtest.HostFunc{meter.ImportName: {Call: func(api.Module, []uint64) { l.looks++ }}})
 	return l
 }
 
@@ -49,5 +50,3 @@ func (l *looker) instantiate(module []byte, name string, interval int) (api.Modu
 	}
 	return l.Runtime.InstantiateWithConfig(l.Ctx, b, wazero.NewModuleConfig().WithName(name))
 }
-
-func rewrite(m *wasm.Module, interval int) error { _ = interval; return nil }
