@@ -29,6 +29,9 @@ func intervals(choices []byte) []int {
 func newCompare(t testing.TB) wasmtest.Compare {
 	t.Helper()
 	engines := []*looker{newLooker(t, nil), newLooker(t, &wasmtest.EngineOptions{Interpreter: true})}
+	for _, e := range engines {
+		e.ProvideHost(t)
+	}
 	return func(p *wasmgen.Program, choices []byte) (outcomes []*wasmtest.Outcome, err error) {
 		for _, e := range engines {
 			plain, err := e.Run(p, wasmtest.AsIs)

@@ -120,15 +120,14 @@ func (c *Campaign) report(choices []byte, compare Compare) string {
 	return fmt.Sprintf("made smaller: %v\nsaved in %s; the corpus there is for testdata/fuzz", differs(choices), dir)
 }
 
-// maxTries bounds the time that it takes to make a failure smaller.
-const maxTries = 3000
+// shrinkTime bounds how long a failure is made smaller.
+const shrinkTime = 20 * time.Second
 
 // shrink makes choices fewer and simpler as long as they fail.
 func shrink(choices []byte, fails func([]byte) bool) []byte {
-	tries := 0
+	start := time.Now()
 	try := func(candidate []byte) bool {
-		tries++
-		if tries > maxTries || !fails(candidate) {
+		if time.Since(start) > shrinkTime || !fails(candidate) {
 			return false
 		}
 		choices = candidate

@@ -43,8 +43,7 @@ type Engine struct {
 	calls uint64
 }
 
-// NewEngine returns an engine with the functions that generated programs
-// import. It is closed when the test ends.
+// NewEngine returns an engine that is closed when the test ends.
 func NewEngine(t testing.TB, opts *EngineOptions) *Engine {
 	t.Helper()
 	if opts == nil {
@@ -64,12 +63,6 @@ func NewEngine(t testing.TB, opts *EngineOptions) *Engine {
 			t.Errorf("close the engine: %v", err)
 		}
 	})
-	funcs := map[string]HostFunc{}
-	for _, f := range wasmgen.HostFuncs {
-		call := func(_ api.Module, stack []uint64) { e.host(f.Name, stack) }
-		funcs[f.Name] = HostFunc{Type: f.Type, Call: call}
-	}
-	e.Provide(t, wasmgen.HostModule, funcs)
 	return e
 }
 
@@ -78,6 +71,17 @@ func (e *Engine) String() string {
 		return "interpreted"
 	}
 	return "compiled"
+}
+
+// ProvideHost provides the functions of [wasmgen.HostFuncs].
+func (e *Engine) ProvideHost(t testing.TB) {
+	t.Helper()
+	funcs := map[string]HostFunc{}
+	for _, f := range wasmgen.HostFuncs {
+		call := func(_ api.Module, stack []uint64) { e.host(f.Name, stack) }
+		funcs[f.Name] = HostFunc{Type: f.Type, Call: call}
+	}
+	e.Provide(t, wasmgen.HostModule, funcs)
 }
 
 // HostFunc is a function of the host. It finds its arguments on the stack and
@@ -92,11 +96,29 @@ func (e *Engine) Provide(t testing.TB, module string, funcs map[string]HostFunc)
 	t.Helper()
 	b := e.Runtime.NewHostModuleBuilder(module)
 	for name, f := range funcs {
-		call := api.GoModuleFunc(func(_ context.Context, m api.Module, stack []uint64) { f.Call(m, stack) })
+		call := api.GoModuleFunc(func(_ context.Context, m api.Module, stack []uint64) {
+			clean(stack, apiTypes(f.Type.Params))
+			f.Call(m, stack)
+		})
 		b.NewFunctionBuilder().WithGoModuleFunction(call, apiTypes(f.Type.Params), apiTypes(f.Type.Results)).Export(name)
 	}
 	if _, err := b.Instantiate(e.Ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// clean clears what stands above numbers of 32 bits: the engine leaves there
+// what there was.
+func clean(stack []uint64, types []api.ValueType) {
+	at := 0
+	for _, t := range types {
+		switch t {
+		case api.ValueTypeI32, api.ValueTypeF32:
+			stack[at] = uint64(uint32(stack[at]))
+		case api.ValueType(wasm.V128):
+			at++
+		}
+		at++
 	}
 }
 

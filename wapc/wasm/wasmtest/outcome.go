@@ -173,10 +173,14 @@ func memoryOf(m api.Module) string {
 // they are null can be compared.
 func show(f api.Function, results []uint64) string {
 	shown := slices.Clone(results)
+	types := f.Definition().ResultTypes()
+	if shown == nil {
+		return "nothing"
+	}
+	clean(shown, types)
 	at := 0
-	for _, t := range f.Definition().ResultTypes() {
+	for _, t := range types {
 		switch {
-		case at >= len(shown):
 		case wasm.ValType(t) == wasm.V128:
 			at++
 		case wasm.ValType(t) == wasm.FuncRef && shown[at] != 0:
