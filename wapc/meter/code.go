@@ -9,8 +9,9 @@ import (
 // Bounds on debts, in units.
 const (
 	maxStretch = 2000 // of straight code: it pays then
-	maxOwed    = 250  // of a function at its end to its caller, and at its calls
-	maxHeld    = 2000 // of all frames of a chain of calls, none of which has paid
+	maxOwed    = 250  // of a function at its end to its caller
+	maxKept    = 1000 // of a function while it calls
+	maxHeld    = 4000 // of all frames of a chain of calls, none of which has paid
 )
 
 // What some instructions cost.
@@ -39,13 +40,16 @@ func weight(op wasm.Opcode) int {
 
 // frame is a block that is open.
 type frame struct {
-	op     wasm.Opcode // OpBlock for the function itself
-	live   bool        // its beginning can be reached
-	params bool        // of a loop: branches to it carry values
-	in     int         // dearest path to its end so far; none if negative
-	start  int         // debt where an if began, and its else begins
-	base   int         // debt where a loop began; inside, debts count from its head
-	bases  int         // of this and all loops around it
+	op       wasm.Opcode // OpBlock for the function itself
+	live     bool        // its beginning can be reached
+	params   bool        // of a loop: branches to it carry values
+	in       int         // dearest path to its end so far; none if negative
+	start    int         // debt where an if began, and its else begins
+	base     int         // debt where a loop began; inside, debts count from its head
+	bases    int         // of this and all loops around it
+	number   int         // of its instruction
+	empty    bool        // it has no values
+	dispatch dispatch    // of a loop
 }
 
 // writer rewrites one function after the other.
@@ -65,6 +69,9 @@ type writer struct {
 	local   uint32 // the function's local for lengths; its type is added if it is used
 	scratch bool
 	labels  []uint32
+	number  int           // of the instruction
+	last    [2]wasm.Instr // before it
+	places  []int         // in frames, of the labels of dispatches
 }
 
 // rewriteCode rewrites all functions, on all cores.
@@ -115,6 +122,8 @@ func (w *writer) function(i int) (wasm.Body, error) {
 		if err := w.instruction(in); err != nil {
 			return body, fmt.Errorf("at offset %d: %w", in.Start, err)
 		}
+		w.last = [2]wasm.Instr{w.last[1], in}
+		w.number++
 	}
 	if err := r.Err(); err != nil {
 		return body, err
@@ -146,6 +155,7 @@ func (w *writer) reset(i int) error {
 	w.code, w.copied, w.self = w.g.m.Code[i].Code, 0, &w.g.nodes[i]
 	w.frames = append(w.frames[:0], frame{op: wasm.OpBlock, live: true, in: -1})
 	w.live, w.debt, w.bases, w.left, w.scratch = true, 0, 0, 0, false
+	w.number, w.places, w.last = 0, w.places[:0], [2]wasm.Instr{}
 	return nil
 }
 
@@ -208,7 +218,7 @@ func (w *writer) instruction(in wasm.Instr) error {
 
 // enter opens a block.
 func (w *writer) enter(in wasm.Instr) error {
-	f := frame{op: in.Op, live: w.live, in: -1, start: w.debt}
+	f := frame{op: in.Op, live: w.live, in: -1, start: w.debt, number: w.number, empty: w.code[in.Imm] == emptyBlock}
 	if in.Op == wasm.OpLoop && w.live {
 		params, err := w.hasParams(in)
 		if err != nil {
@@ -296,9 +306,19 @@ func (w *writer) target(label uint32) (f *frame, bases int, err error) {
 }
 
 func (w *writer) branch(in wasm.Instr) error {
-	w.labels = append(w.labels[:0], in.Index)
-	if in.Op == wasm.OpBrTable {
+	switch in.Op {
+	case wasm.OpBrTable:
 		w.labels = in.AppendLabels(w.labels[:0], w.code)
+		w.noteDispatch()
+	case wasm.OpBr:
+		w.labels = append(w.labels[:0], w.thread(in))
+		if w.labels[0] != in.Index {
+			w.copy(in.Imm)
+			w.out = wasm.AppendUint32(w.out, w.labels[0])
+			w.copied = in.End
+		}
+	default:
+		w.labels = append(w.labels[:0], in.Index)
 	}
 	back, total := false, w.debt // whether it leads back to a loop; what is due then
 	for _, label := range w.labels {
@@ -351,7 +371,7 @@ func (w *writer) call(in wasm.Instr) error {
 		callee := &w.g.nodes[to]
 		w.debt += callee.owed()
 		indirect := w.self.indirect && (in.Op == wasm.OpCallIndirect || in.Op == wasm.OpReturnCallIndirect)
-		if indirect || len(callee.calls) > 0 && w.debt+w.bases > maxOwed {
+		if indirect || len(callee.calls) > 0 && w.debt+w.bases > maxKept {
 			w.pay(in.Start)
 		}
 	}

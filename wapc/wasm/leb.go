@@ -44,6 +44,13 @@ func intLEB(b []byte, bits int) (v int64, n int, err error) {
 	}
 }
 
+// Int32 reads a signed LEB128 integer of 32 bits and tells how many bytes it
+// took.
+func Int32(b []byte) (v int32, n int, err error) {
+	wide, n, err := intLEB(b, 32)
+	return int32(wide), n, err
+}
+
 // AppendInt64 appends v in the shortest signed LEB128 form; it is right for an
 // i32 too.
 func AppendInt64(b []byte, v int64) []byte {

@@ -1,0 +1,58 @@
+package meter
+
+import "github.com/waxosuit/waxo/wapc/wasm"
+
+// Go compiles a function with jumps to a loop around nested blocks, at whose
+// head a br_table leads to where a local variable says; a jump sets that
+// variable and branches to the loop. A jump forward is no turn of a loop, so it
+// need not pay, and where it leads is known: it can branch there at once, which
+// more than makes up for what metering costs.
+
+// dispatch is what is known of a loop that begins with such a br_table.
+type dispatch struct {
+	known    bool
+	local    uint32 // that it goes by
+	from, to int    // its labels in the writer's places; the last is the default
+}
+
+// noteDispatch notes a br_table at the head of a loop: after nothing but the
+// beginnings of blocks without values and the reading of a local variable.
+func (w *writer) noteDispatch() {
+	at := len(w.frames) - 1
+	for at > 0 && w.frames[at].empty && w.frames[at].op == wasm.OpBlock {
+		at--
+	}
+	loop := &w.frames[at]
+	blocks := len(w.frames) - 1 - at
+	if loop.op != wasm.OpLoop || loop.params || w.last[1].Op != wasm.OpLocalGet || w.number-loop.number != blocks+2 {
+		return
+	}
+	loop.dispatch = dispatch{known: true, local: w.last[1].Index, from: len(w.places)}
+	for _, label := range w.labels {
+		w.places = append(w.places, len(w.frames)-1-int(label)) // negative if there is no such label
+	}
+	loop.dispatch.to = len(w.places)
+}
+
+// thread returns the label of the block to whose end a br leads by way of such
+// a br_table. It returns the br's own label if that is unknown, or not forward.
+func (w *writer) thread(in wasm.Instr) uint32 {
+	at := len(w.frames) - 1 - int(in.Index)
+	if at <= 0 {
+		return in.Index
+	}
+	loop := &w.frames[at]
+	d := loop.dispatch
+	if !d.known || w.last[0].Op != wasm.OpI32Const || w.last[1].Op != wasm.OpLocalSet || w.last[1].Index != d.local {
+		return in.Index
+	}
+	value, _, err := wasm.Int32(w.code[w.last[0].Imm:w.last[0].End])
+	if err != nil {
+		return in.Index
+	}
+	place := w.places[min(uint64(uint32(value))+uint64(d.from), uint64(d.to-1))]
+	if place <= at || place >= len(w.frames) || w.frames[place].number != loop.number+place-at {
+		return in.Index // the loop again, or a block that has ended
+	}
+	return uint32(len(w.frames) - 1 - place)
+}
