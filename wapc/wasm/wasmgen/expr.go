@@ -180,7 +180,7 @@ func (f *body) callAny(fits func(*function) bool) []wasm.ValType {
 	callee := &f.g.funcs[i]
 	if callee.wasi != "" {
 		f.callPreview1(uint32(i), callee)
-		return callee.Results
+		return callee.Results // none of proc_exit, which it may leave out
 	}
 	f.exprs(callee.Params)
 	f.index(wasm.OpCall, uint32(i))

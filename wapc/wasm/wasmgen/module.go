@@ -39,7 +39,8 @@ type function struct {
 	// leaf functions need no fuel to be called; they call none but the host's.
 	leaf bool
 	host bool
-	wasi string // its name in preview 1
+	// A function of preview 1 has a name and kinds of parameters there.
+	wasi, params string
 }
 
 func newGenerator(choices []byte, opts *Options) *generator {
