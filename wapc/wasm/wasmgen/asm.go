@@ -20,6 +20,7 @@ const (
 	opRefNull   wasm.Opcode = 0xd0
 	opRefIsNull wasm.Opcode = 0xd1
 	opNop       wasm.Opcode = 0x01
+	opI32Store8 wasm.Opcode = 0x3a
 
 	opMemInit   wasm.Opcode = 0xfc<<16 | 8
 	opDataDrop  wasm.Opcode = 0xfc<<16 | 9
@@ -59,6 +60,11 @@ func (a *asm) set(local uint32) *asm { return a.index(wasm.OpLocalSet, local) }
 
 func (a *asm) i32(v int32) *asm {
 	a.b = wasm.AppendInt64(append(a.b, byte(wasm.OpI32Const)), int64(v))
+	return a
+}
+
+func (a *asm) i64(v int64) *asm {
+	a.b = wasm.AppendInt64(append(a.b, byte(wasm.OpI64Const)), v)
 	return a
 }
 
@@ -118,7 +124,7 @@ func (a *asm) constant(s *source, t wasm.ValType) {
 	case i32:
 		a.i32(int32(number(s, t)))
 	case i64:
-		a.b = wasm.AppendInt64(append(a.b, byte(wasm.OpI64Const)), int64(number(s, t)))
+		a.i64(int64(number(s, t)))
 	case f32:
 		a.b = binary.LittleEndian.AppendUint32(append(a.b, 0x43), uint32(number(s, t)))
 	case f64:

@@ -1,6 +1,10 @@
 package wasmgen
 
-import "github.com/waxosuit/waxo/wapc/wasm"
+import (
+	"math"
+
+	"github.com/waxosuit/waxo/wapc/wasm"
+)
 
 // The modules that guests import from.
 const (
@@ -139,17 +143,16 @@ const listAt = 2048
 // texts puts a list of texts into the memory, and its place on the stack.
 func (f *body) texts(n int32) {
 	for i := range n {
-		at := int32(f.src.below(4000))
-		length := int32(f.src.below(64))
+		at, length := int32(f.src.below(1000)), int32(f.src.below(24))
 		switch {
-		case f.src.chance(40):
-			length = int32(f.src.below(1200))
+		case f.src.chance(60):
+			length = 1000 + int32(f.src.below(26)) // a line has 1,024 at most
 		case f.src.chance(8):
 			at = int32(f.g.memorySize) - int32(f.src.below(40))
 		}
-		for k := range int32(f.src.below(3)) {
-			f.i32(listAt + 1000 + 9*k + at%64)
-			f.i32(int32(pick(&f.src, []byte("\n\na z\x80\xc3\xe2\xf0")))).index(0x3a, 0, uint32(at)%64) // store8
+		for range f.src.below(3) {
+			f.i32(at + int32(f.src.below(int(length)))).i32(int32(pick(&f.src, []byte("\n\nA\x80\xc3\xe2\xf0\xf0"))))
+			f.index(opI32Store8, 0, 0)
 		}
 		f.i32(listAt).i32(at).index(wasm.OpI32Store, 0, uint32(8*i))
 		f.i32(listAt).i32(length).index(wasm.OpI32Store, 0, uint32(8*i+4))
@@ -160,6 +163,9 @@ func (f *body) texts(n int32) {
 	}
 	f.i32(listAt)
 }
+
+// start is when the clock of a sealed guest starts, in nanoseconds.
+const start = 946_684_800e9
 
 // subscriptions puts a list of subscriptions into the memory, and its place on
 // the stack.
@@ -172,7 +178,7 @@ func (f *body) subscriptions(n int32) {
 		f.i32(listAt).i32(int32(pick(&f.src, []int{0, 0, 1, 2, 0, 3}))).index(wasm.OpI32Store, 0, at+8)
 		f.i32(listAt).i32(int32(f.src.below(5))).index(wasm.OpI32Store, 0, at+16)
 		f.i32(listAt)
-		f.constant(&f.src, i64)
+		f.i64(pick(&f.src, []int64{0, 1, 1000, -1, math.MaxInt64, start, start + 50_000, start + 1e9, 1e9}))
 		f.index(wasm.OpI64Store, 0, at+24)
 		f.i32(listAt).i32(int32(f.src.below(2))).index(wasm.OpI32Store, 0, at+40)
 	}
