@@ -58,7 +58,7 @@ func newCompare(t testing.TB) wasmtest.Compare {
 //	go test ./devhost/seal -run TestDifferential -duration 60s -seed 1000
 func TestDifferential(t *testing.T) {
 	c := wasmtest.Campaign{
-		Generate: guests, First: *firstSeed, Count: 300, Duration: *duration, Rewrite: sealed,
+		Generate: guests, First: *firstSeed, Count: 200, Duration: *duration, Rewrite: sealed,
 	}
 	ends := c.Run(t, func() wasmtest.Compare { return newCompare(t) })
 	if ends["result"] == 0 || ends["out of bounds memory access"] == 0 || ends["unreachable"] == 0 {

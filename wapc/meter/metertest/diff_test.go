@@ -61,7 +61,7 @@ func newCompare(t testing.TB) wasmtest.Compare {
 func TestDifferential(t *testing.T) {
 	c := wasmtest.Campaign{
 		Generate: wasmgen.Options{Proposals: true},
-		First:    *firstSeed, Count: 300, Duration: *duration, Rewrite: metered(tiny),
+		First:    *firstSeed, Count: 200, Duration: *duration, Rewrite: metered(tiny),
 	}
 	ends := c.Run(t, func() wasmtest.Compare { return newCompare(t) })
 	if ends["result"] == 0 || ends["unreachable"] == 0 || ends["out of bounds memory access"] == 0 {

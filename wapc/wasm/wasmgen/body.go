@@ -112,6 +112,10 @@ func (f *body) statement() {
 		f.op(opNop)
 		return
 	}
+	if f.g.opts.Preview1 && f.src.chance(60) {
+		f.dropAll(f.callAny(func(c *function) bool { return c.wasi != "" }))
+		return
+	}
 	switch k := f.src.below(40); k {
 	case 0, 1:
 		f.op(opNop)
