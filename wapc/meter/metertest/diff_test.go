@@ -24,11 +24,15 @@ func intervals(choices []byte) []int {
 	return []int{tiny, between, 0}
 }
 
+// maxBurned is how much fuel may burn between two looks beyond the interval:
+// what a chain of calls may owe, and what a long bulk operation burns at once.
+const maxBurned = 2000
+
 // newCompare returns what runs programs on two engines, in each as they are and
 // metered.
 func newCompare(t testing.TB) wasmtest.Compare {
 	t.Helper()
-	engines := []*looker{newLooker(t, nil), newLooker(t, &wasmtest.EngineOptions{Interpreter: true})}
+	engines := []*looker{newLooker(t, &wasmtest.EngineOptions{}), newLooker(t, &wasmtest.EngineOptions{Interpreter: true})}
 	for _, e := range engines {
 		e.ProvideHost(t)
 	}
@@ -40,12 +44,16 @@ func newCompare(t testing.TB) wasmtest.Compare {
 			}
 			outcomes = append(outcomes, plain)
 			for _, interval := range intervals(choices) {
+				e.fuel, e.burned = 0, 0
 				other, err := e.Run(p, metered(interval))
 				if err != nil {
 					return nil, fmt.Errorf("%v: metered by %d: %w", e, interval, err)
 				}
 				if d := plain.Difference(other); d != "" {
 					return nil, fmt.Errorf("%v: as it is, and metered by %d:\n         %s", e, interval, d)
+				}
+				if e.burned > uint64(interval)+maxBurned {
+					return nil, fmt.Errorf("%v: metered by %d, it burned %d between two looks", e, interval, e.burned)
 				}
 			}
 		}
@@ -55,7 +63,7 @@ func newCompare(t testing.TB) wasmtest.Compare {
 
 // TestDifferential compares generated modules with what they are after they
 // were rewritten: results, traps, memories, global variables, tables and what
-// the host was told.
+// the host was told. And it sees that they look as often as they should.
 //
 //	go test ./wapc/meter/metertest -run TestDifferential -duration 60s -seed 1000
 func TestDifferential(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/waxosuit/waxo/wapc/meter"
 	"github.com/waxosuit/waxo/wapc/wasm"
+	"github.com/waxosuit/waxo/wapc/wasm/wasmgen"
 	"github.com/waxosuit/waxo/wapc/wasm/wasmtest"
 )
 
@@ -29,17 +30,36 @@ func metered(interval int) wasmtest.Rewrite {
 	}
 }
 
-// looker is an engine for rewritten modules that counts how often they look.
+// looker is an engine for rewritten modules that counts how often they look,
+// and how much fuel of theirs they burn between two looks.
 type looker struct {
 	*wasmtest.Engine
-	looks int
+	looks  int
+	fuel   uint64 // at the last look
+	burned uint64 // at most between two looks of one call
 }
 
 func newLooker(t testing.TB, opts *wasmtest.EngineOptions) *looker {
 	t.Helper()
-	l := &looker{Engine: wasmtest.NewEngine(t, opts)}
-	l.Provide(t, meter.ImportModule, map[string]wasmtest.HostFunc{meter.ImportName: {Call: func(api.Module, []uint64) { l.looks++ }}})
+	l := &looker{}
+	o := *opts
+	o.Called = func(fuel uint32) { l.fuel = uint64(fuel) }
+	l.Engine = wasmtest.NewEngine(t, &o)
+	l.Provide(t, meter.ImportModule, map[string]wasmtest.HostFunc{meter.ImportName: {Call: l.look}})
 	return l
+}
+
+func (l *looker) look(caller api.Module, _ []uint64) {
+	l.looks++
+	g := caller.ExportedGlobal(wasmgen.Fuel)
+	if g == nil {
+		return
+	}
+	fuel := g.Get()
+	if fuel < l.fuel { // it has more where the module starts
+		l.burned = max(l.burned, l.fuel-fuel)
+	}
+	l.fuel = fuel
 }
 
 // instantiate rewrites and instantiates a module.

@@ -31,6 +31,9 @@ type EngineOptions struct {
 	Interpreter bool
 	// Reset is called before each run. Default: nothing.
 	Reset func()
+	// Called is told how much fuel each call of a program gets. Default:
+	// nothing.
+	Called func(fuel uint32)
 }
 
 // Engine runs programs, one at a time.

@@ -147,6 +147,9 @@ func (r *run) calls(m api.Module) {
 	fuel := m.ExportedGlobal(wasmgen.Fuel).(api.MutableGlobal)
 	for i, c := range r.p.Calls {
 		fuel.Set(uint64(c.Fuel))
+		if r.opts.Called != nil {
+			r.opts.Called(c.Fuel)
+		}
 		f := m.ExportedFunction(c.Func)
 		results, err := f.Call(r.Ctx, c.Args...)
 		what := fmt.Sprintf("call %d of %s%x", i, c.Func, c.Args)
