@@ -14,7 +14,7 @@ import (
 const (
 	smallBulk = 4 << 10
 	bulkShift = 2
-	chunk     = 64 << 10
+	chunk     = 256 << 10
 )
 
 // parts is what is added to a module, with the numbers that it will have.
