@@ -127,7 +127,12 @@ func (f *body) loop(params, results []wasm.ValType) {
 
 // again writes the branch at the end of a loop.
 func (f *body) again(l label, counter uint32) {
-	if l.kind != forbidden && !f.src.chance(200) {
+	switch {
+	case l.kind == forbidden:
+	case f.src.chance(90):
+		f.always(l)
+		return
+	case !f.src.chance(170):
 		return
 	}
 	f.exprs(l.types)
@@ -142,6 +147,24 @@ func (f *body) again(l label, counter uint32) {
 	}
 	f.index(wasm.OpBrIf, 0)
 	f.dropAll(l.types)
+}
+
+// always writes a branch to the loop around that is always taken, behind ways
+// out of the loop.
+func (f *body) always(l label) {
+	for range f.src.below(3) {
+		f.branchIf()
+	}
+	f.exprs(l.types)
+	if l.kind == backward {
+		f.burn(1)
+	}
+	if f.src.chance(170) {
+		f.index(wasm.OpBr, 0)
+		return
+	}
+	f.expr(i32)
+	f.index(wasm.OpBrTable, 1, 0, 0)
 }
 
 // target chooses a label to branch to, of those that fit.

@@ -77,6 +77,10 @@ func (f *body) bulk() {
 	if len(f.g.segments) == 0 && k >= 6 {
 		k = 1
 	}
+	if f.g.memorySize > 1<<16 && k < 6 && f.src.chance(60) {
+		f.longBulk(k < 3)
+		return
+	}
 	segment := uint32(f.src.below(len(f.g.segments)))
 	long := f.longLength()
 	switch k {
@@ -102,6 +106,31 @@ func (f *body) bulk() {
 	}
 }
 
+// longBulk copies or fills much of the memory, of different contents; source
+// and target may overlap.
+func (f *body) longBulk(copies bool) {
+	size := int(f.g.memorySize)
+	n := 1<<16 + f.src.below(size-1<<16+1)
+	if f.src.chance(80) {
+		n = n&^0xffff + f.src.below(3) - 1
+	}
+	n = min(n, size)
+	f.burn(int32(n>>14)%128 + 1)
+	for range 1 + f.src.below(4) {
+		at := f.src.below(size)
+		f.i32(int32(at)).i32(int32(f.src.below(256))).i32(int32(min(f.src.below(n), size-at)))
+		f.op(opMemFill).b = append(f.b, 0)
+	}
+	to := f.src.below(size - n + 1)
+	f.i32(int32(to))
+	if !copies {
+		f.i32(int32(f.src.below(256))).i32(int32(n)).op(opMemFill).b = append(f.b, 0)
+		return
+	}
+	from := max(0, min(to+f.src.below(4000)-2000, size-n))
+	f.i32(int32(from)).i32(int32(n)).op(opMemCopy).b = append(f.b, 0, 0)
+}
+
 // longLength chooses a length that takes its time, and burns for it; 0 if the
 // length is to be short.
 func (f *body) longLength() int32 {
@@ -112,7 +141,7 @@ func (f *body) longLength() int32 {
 	if f.src.chance(40) {
 		n = pick(&f.src, []int32{-1, 1 << 20, 1<<20 + 1, 1 << 30, 65536, 4096})
 	}
-	f.burn(int32(uint32(n)>>12)%512 + 1)
+	f.burn(int32(uint32(n)>>14)%128 + 1)
 	return n
 }
 

@@ -121,7 +121,7 @@ func (c *Campaign) report(choices []byte, compare Compare) string {
 }
 
 // shrinkTime bounds how long a failure is made smaller.
-const shrinkTime = 0 * time.Second
+const shrinkTime = 20 * time.Second
 
 // shrink makes choices fewer and simpler as long as they fail.
 func shrink(choices []byte, fails func([]byte) bool) []byte {
