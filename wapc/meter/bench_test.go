@@ -1,11 +1,16 @@
 package meter_test
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/waxosuit/waxo/wapc/meter"
+	"github.com/waxosuit/waxo/wapc/wasm"
 )
 
 // contest lets the contenders take turns and reports the median time of each,
@@ -104,4 +109,44 @@ func BenchmarkGap(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkRewrite rewrites a Go guest of 3.3 MB, and compares how long the
+// engine takes to compile it before and after.
+func BenchmarkRewrite(b *testing.B) {
+	module, err := jsonGuest()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("rewrite", func(b *testing.B) {
+		b.SetBytes(int64(len(module)))
+		for b.Loop() {
+			b.StopTimer()
+			m, err := wasm.Decode(module)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			if err := meter.Rewrite(m, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("compile", func(b *testing.B) {
+		metered := rewritten(b, module, nil)
+		ctx := experimental.WithCompilationWorkers(b.Context(), runtime.GOMAXPROCS(0))
+		compile := func(module []byte) func() {
+			return func() {
+				r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithDebugInfoEnabled(false))
+				if _, err := r.CompileModule(ctx, module); err != nil {
+					b.Fatal(err)
+				}
+				if err := r.Close(ctx); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		contest(b, []string{"bare", "metered"}, []func(){compile(module), compile(metered)})
+		b.ReportMetric(float64(len(metered))/float64(len(module)), "x-bytes")
+	})
 }

@@ -73,11 +73,11 @@ type writer struct {
 	local    uint32 // the function's local for lengths; its type is added if it is used
 	scratch  bool
 	labels   []uint32
-	number   int           // of the instruction
-	last     [2]wasm.Instr // before it
-	loop     int           // how many have been read
-	shift    int           // so many blocks more than there were are open
-	places   []int         // in frames, of the labels of dispatches
+	number   int      // of the instruction
+	run      wasm.Run // before it
+	loop     int      // how many have been read
+	shift    int      // so many blocks more than there were are open
+	places   []int    // in frames, of the labels of dispatches
 }
 
 // rewriteCode rewrites all functions, on all cores.
@@ -124,12 +124,19 @@ func (w *writer) function(i int) (wasm.Body, error) {
 	start := len(w.out)
 	w.out = w.out[:start+maxEntry] // room for the charge, whose size is known at the end
 	r := wasm.NewReader(body.Code)
-	for in, ok := r.Next(); ok; in, ok = r.Next() {
+	for {
+		w.run = r.Plain(maxStretch - w.debt)
+		w.number += w.run.N + 1
+		if w.live {
+			w.debt += w.run.N
+		}
+		in, ok := r.Next()
+		if !ok {
+			break
+		}
 		if err := w.instruction(in); err != nil {
 			return body, fmt.Errorf("at offset %d: %w", in.Start, err)
 		}
-		w.last = [2]wasm.Instr{w.last[1], in}
-		w.number++
 	}
 	if err := r.Err(); err != nil {
 		return body, err
@@ -161,7 +168,7 @@ func (w *writer) reset(i int) error {
 	w.code, w.copied, w.self = w.g.m.Code[i].Code, 0, &w.g.nodes[i]
 	w.frames = append(w.frames[:0], frame{op: wasm.OpBlock, live: true, in: -1})
 	w.live, w.debt, w.bases, w.left, w.scratch = true, 0, 0, 0, false
-	w.number, w.loop, w.shift, w.places, w.last = 0, 0, 0, w.places[:0], [2]wasm.Instr{}
+	w.number, w.loop, w.shift, w.places = 0, 0, 0, w.places[:0]
 	return nil
 }
 

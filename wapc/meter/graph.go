@@ -195,7 +195,12 @@ func (g *graph) read(i int, f *findings) error {
 	code := g.m.Code[i].Code
 	r := wasm.NewReader(code)
 	var l loops
-	for in, ok := r.Next(); ok; in, ok = r.Next() {
+	for {
+		n.cost += r.Plain(maxStretch).N
+		in, ok := r.Next()
+		if !ok {
+			break
+		}
 		n.cost += weight(in.Op)
 		l.see(in, code)
 		if to, ok := g.callee(in); ok {
