@@ -55,6 +55,9 @@ var rules = []rule{
 	{packages: "wapc/wasm"},
 	{packages: "wapc/meter", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
 	{packages: "wapc/...", imports: []string{wazero + "/...", "wapc/meter", "wapc/wasm", "golang.org/x/sys/unix"}, tests: []string{"devhost/seal"}},
+	{packages: "wapc/wasm/wasmgen", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
+	{packages: "wapc/wasm/wasmtest", imports: []string{wazero + "/...", "wapc/wasm", "wapc/wasm/wasmgen"}},
+	{packages: "wapc/meter/metertest", tests: []string{wazero + "/...", "wapc/meter", "wapc/wasm/..."}},
 	{packages: "wascap", imports: []string{nkeys, "wapc/wasm"}},
 	{packages: "capability"},
 	{packages: "capability/internal/protogen", imports: []string{
@@ -89,10 +92,10 @@ var rules = []rule{
 	{packages: "devhost", imports: []string{"devhost/manifest", "wapc", "wascap", "capability", "capability/payload/..."}},
 
 	// The workbench around it. Neither knows a provider or an emulator.
-	{packages: "devhost/seal", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
 	{packages: "devhost/slim", imports: []string{wazero + "/...", "wapc/wasm"}, tests: []string{
 		"capability/payload/...", "devhost/seal", "testscripts/guests",
 	}},
+	{packages: "devhost/seal", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/...", "wapc/wasm/..."}},
 	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},

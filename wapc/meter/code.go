@@ -396,6 +396,12 @@ func (w *writer) call(in wasm.Instr) error {
 			w.pay(in.Start)
 		}
 	}
+	if in.Op == wasm.OpReturnCall || in.Op == wasm.OpReturnCallIndirect {
+		if w.live {
+			w.leave(in.Start)
+		}
+		w.live = false
+	}
 	if in.RefersToFunc() {
 		if uint64(in.Index) >= uint64(w.g.imported)+uint64(w.g.functions) {
 			return fmt.Errorf("%w: there is no function %d", wasm.ErrMalformed, in.Index)
@@ -403,12 +409,6 @@ func (w *writer) call(in wasm.Instr) error {
 		w.copy(in.Imm)
 		w.out = wasm.AppendUint32(w.out, w.p.shift(in.Index))
 		w.copied = in.End
-	}
-	if in.Op == wasm.OpReturnCall || in.Op == wasm.OpReturnCallIndirect {
-		if w.live {
-			w.leave(in.Start)
-		}
-		w.live = false
 	}
 	return nil
 }
