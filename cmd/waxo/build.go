@@ -67,13 +67,7 @@ func (o optimization) String() string {
 	return fmt.Sprintf("%s: %s, %d bytes less", o.Name, o.Detail, o.Saved)
 }
 
-func (a *app) buildCommand() *cobra.Command {
-	flags := &buildFlags{}
-	var format string
-	cmd := &cobra.Command{
-		Use:   "build",
-		Short: "Build, seal and sign the project's module",
-		Long: `Build the module of the project that the working directory belongs to, seal it
+const buildHelp = `Build the module of the project that the working directory belongs to, seal it
 (every system call that the toolchain left in is replaced, inside the module,
 by one that touches nothing outside) and sign it with the capabilities that
 waxo.toml names. In between it is made smaller and quicker to load. What it does
@@ -94,7 +88,15 @@ take longer than a module that is soon replaced gains by them.
 Without keys it is signed with the project's throwaway keys, for a day: waxo run
 takes that with --allow-dev alone. Real keys are files that hold a seed: an
 account's (it starts with SA) and the module's (SM), as
-waxo keys new makes them.`,
+waxo keys new makes them.`
+
+func (a *app) buildCommand() *cobra.Command {
+	flags := &buildFlags{}
+	var format string
+	cmd := &cobra.Command{
+		Use:     "build",
+		Short:   "Build, seal and sign the project's module",
+		Long:    buildHelp,
 		Example: "  waxo build\n  waxo build --account-key account.nk --module-key module.nk -o hello.wasm\n  waxo build --unsigned --format json\n  waxo build --optimize strip,merge",
 		Args:    args(cobra.NoArgs),
 	}

@@ -38,8 +38,8 @@ func TestGoGuest(t *testing.T) {
 		{"echo", large}, {"print", "half a line"}, {"panic", "what now"},
 		{"rand", ""}, {"map", ""}, {"exit", ""}, {"print", "half a line"}, {"deadlock", ""},
 	}
-	for i := range 200 {
-		conversation = append(conversation, exchange{"echo", large[:i*500]}, exchange{"rand", ""})
+	for i := range 25 {
+		conversation = append(conversation, exchange{"echo", large[:i*8000]}, exchange{"rand", ""})
 	}
 	sameConversation(t, module, conversation, noAnswer)
 	if _, r := slimmed(t, module, slim.Snapshot); !r.Done {
@@ -87,7 +87,7 @@ func store(n int) (string, error) {
 func TestTemplates(t *testing.T) {
 	t.Parallel()
 	var conversation []exchange
-	for range 20 {
+	for range 4 {
 		conversation = append(conversation, requests("wascap:httpserver!HandleRequest")...)
 	}
 	for _, name := range []string{"kvcounter", "http"} {

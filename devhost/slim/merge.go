@@ -52,6 +52,14 @@ func (g *merger) read(m *wasm.Module, refs map[uint32]bool) (reason string) {
 	if len(m.Memories) != 1 || len(m.Imports) != m.ImportedFuncs() {
 		return "the module's memory is not its only memory, or not its own"
 	}
+	if m.DataCount != nil && uint64(*m.DataCount) != uint64(len(m.Data)) {
+		return "the module does not have as many data segments as it says"
+	}
+	for ref := range refs {
+		if uint64(ref) >= uint64(len(m.Data)) {
+			return "an instruction names a data segment that does not exist"
+		}
+	}
 	size := m.Memories[0].Min * pageSize
 	g.moved = map[uint32]uint32{}
 	for i, d := range m.Data {

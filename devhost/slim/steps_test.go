@@ -192,8 +192,12 @@ func TestMergeLeavesAlone(t *testing.T) {
 		},
 		"data segment 2 lies outside of the memory: no instance can start": func(m *wasm.Module) { m.Data[2] = data(65534, "end") },
 		"data segment 0 lies outside of the memory: no instance can start": func(m *wasm.Module) { m.Data[0] = data(-1, "") },
-		"data segment 1 is for a memory that does not exist":               func(m *wasm.Module) { m.Data[1].Form, m.Data[1].Memory = 2, 1 },
-		"the module's memory is not its only memory, or not its own":       func(m *wasm.Module) { m.Memories = nil },
+		"an instruction names a data segment that does not exist": func(m *wasm.Module) {
+			m.Code[1].Code = wasm.NewCode(0).Index(misc(9), 3).Body().Code
+		},
+		"the module does not have as many data segments as it says":  func(m *wasm.Module) { *m.DataCount = 2 },
+		"data segment 1 is for a memory that does not exist":         func(m *wasm.Module) { m.Data[1].Form, m.Data[1].Memory = 2, 1 },
+		"the module's memory is not its only memory, or not its own": func(m *wasm.Module) { m.Memories = nil },
 	} {
 		m := newModule(func(*wasm.Code) {})
 		m.Data = []wasm.Data{data(10, "a"), data(11, "b"), data(12, "c")}
