@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -289,30 +290,96 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// What is metered is valid if, and only if, it was valid before.
+// compiles returns why the engine refuses a module. Its validator can panic.
+func compiles(t *testing.T, module []byte) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	r := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features))
+	defer r.Close(t.Context())
+	_, err = r.CompileModule(t.Context(), module)
+	return err
+}
+
+// checkValidity checks that a module, once metered, is valid if, and only if,
+// it was valid before; names aside, which are dropped if they cannot be read.
+func checkValidity(t *testing.T, module []byte) {
+	t.Helper()
+	m, err := wasm.Decode(module)
+	if err != nil {
+		return
+	}
+	locals := uint64(0)
+	for i := range m.Code {
+		for _, l := range m.Code[i].Locals {
+			locals += uint64(l.Count)
+		}
+	}
+	if locals > 100_000 {
+		return // the engine would take minutes
+	}
+	before := compiles(t, module)
+	if err := meter.Rewrite(m, nil); err != nil {
+		if before == nil {
+			t.Fatalf("a valid module is refused: %v\n%x", err, module)
+		}
+		return
+	}
+	after := compiles(t, m.Encode())
+	if (before == nil) != (after == nil) && (before == nil || !strings.Contains(before.Error(), "section custom")) {
+		t.Fatalf("before: %v, after: %v\n%x", before, after, module)
+	}
+}
+
 func FuzzRewrite(f *testing.F) {
 	f.Add(testModule(f, "work"))
 	f.Add((&wasm.Module{}).Encode())
-	config := wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features)
-	f.Fuzz(func(t *testing.T, module []byte) {
-		m, err := wasm.Decode(module)
-		if err != nil {
-			return
+	f.Fuzz(checkValidity)
+}
+
+// Damaged modules, of which most still decode.
+func TestDamage(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		module := testModule(t, "work")
+		for range 1 + random.IntN(3) {
+			module[8+random.IntN(len(module)-8)] = byte(random.UintN(256)) >> random.UintN(8)
 		}
-		r := wazero.NewRuntimeWithConfig(t.Context(), config)
-		defer r.Close(t.Context())
-		_, before := r.CompileModule(t.Context(), module)
-		if err := meter.Rewrite(m, nil); err != nil {
-			if before == nil {
-				t.Fatalf("a valid module is refused: %v", err)
-			}
-			return
+		checkValidity(t, module)
+	}
+}
+
+// What is added has indexes that were out of range: whoever uses those is
+// refused, or the guest could set the counter.
+func TestOutOfRange(t *testing.T) {
+	const end = byte(wasm.OpEnd)
+	good := func() *wasm.Module {
+		return &wasm.Module{
+			Types: []wasm.FuncType{{}}, Funcs: []uint32{0}, Memories: []wasm.Limits{{Min: 1}},
+			Code: []wasm.Body{{Code: []byte{end}}},
 		}
-		_, after := r.CompileModule(t.Context(), m.Encode())
-		if before == nil && after != nil || before != nil && after == nil && len(m.Customs) == 0 {
-			t.Fatalf("before: %v, after: %v", before, after)
+	}
+	for name, change := range map[string]func(m *wasm.Module){
+		"global.get":    func(m *wasm.Module) { m.Code[0].Code = []byte{0x23, 0, 0x1a, end} },
+		"global.set":    func(m *wasm.Module) { m.Code[0].Code = []byte{0x41, 0, 0x24, 0, end} },
+		"export":        func(m *wasm.Module) { m.Exports = []wasm.Export{{Name: "g", Kind: wasm.KindGlobal}} },
+		"data":          func(m *wasm.Module) { m.Data = []wasm.Data{{Offset: []byte{0x23, 0, end}}} },
+		"exported look": func(m *wasm.Module) { m.Exports = []wasm.Export{{Name: "f", Kind: wasm.KindFunc, Index: 1}} },
+		"call":          func(m *wasm.Module) { m.Code[0].Code = []byte{0x10, 1, end} },
+		"type":          func(m *wasm.Module) { m.Code[0].Code = []byte{0x02, 1, end, end} },
+		"type of calls": func(m *wasm.Module) { m.Code[0].Code = []byte{0x41, 0, 0x11, 1, 0, end} },
+		"local variable": func(m *wasm.Module) {
+			m.Code[0].Code = []byte{0x41, 0, 0x21, 0, 0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 11, 0, end}
+		},
+	} {
+		m := good()
+		change(m)
+		if err := meter.Rewrite(m, nil); !errors.Is(err, wasm.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
 		}
-	})
+	}
 }
 
 func TestFixtureIsUpToDate(t *testing.T) {
