@@ -180,6 +180,7 @@ func (w *writer) charge(at, units int) {
 	w.out = w.appendCharge(w.out, units)
 }
 
+// appendCharge appends a charge. It leaves the stack as it is.
 func (w *writer) appendCharge(b []byte, units int) []byte {
 	return append(w.appendUsedUp(b, units), w.ifRefill...)
 }
