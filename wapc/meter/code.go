@@ -118,9 +118,7 @@ func (w *writer) function(i int) (wasm.Body, error) {
 	if need := 2*len(body.Code) + maxEntry; cap(w.out)-len(w.out) < need {
 		w.out = make([]byte, 0, max(need, arenaSize))
 	}
-	if err := w.reset(i); err != nil {
-		return body, err
-	}
+	w.reset(i)
 	start := len(w.out)
 	w.out = w.out[:start+maxEntry] // room for the charge, whose size is known at the end
 	r := wasm.NewReader(body.Code)
@@ -151,17 +149,16 @@ func (w *writer) function(i int) (wasm.Body, error) {
 	}
 	body.Code = w.out[start:len(w.out):len(w.out)]
 	if w.scratch {
+		if err := w.checkLocals(); err != nil {
+			return body, err
+		}
 		body.Locals = append(body.Locals[:len(body.Locals):len(body.Locals)], wasm.Locals{Count: 1, Type: wasm.I32})
 	}
 	return body, nil
 }
 
-func (w *writer) reset(i int) error {
-	typ := w.g.m.Funcs[i]
-	if uint64(typ) >= uint64(len(w.g.m.Types)) {
-		return fmt.Errorf("%w: there is no type %d", wasm.ErrMalformed, typ)
-	}
-	w.local = uint32(len(w.g.m.Types[typ].Params))
+func (w *writer) reset(i int) {
+	w.local = uint32(len(w.g.m.Types[w.g.m.Funcs[i]].Params))
 	for _, l := range w.g.m.Code[i].Locals {
 		w.local += l.Count
 	}
@@ -169,7 +166,6 @@ func (w *writer) reset(i int) error {
 	w.frames = append(w.frames[:0], frame{op: wasm.OpBlock, live: true, in: -1})
 	w.live, w.debt, w.bases, w.left, w.scratch = true, 0, 0, 0, false
 	w.number, w.loop, w.shift, w.places = 0, 0, 0, w.places[:0]
-	return nil
 }
 
 // copy copies the code up to an offset.
@@ -184,6 +180,7 @@ func (w *writer) charge(at, units int) {
 	w.out = w.appendCharge(w.out, units)
 }
 
+// appendCharge appends a charge. It leaves the stack as it is.
 func (w *writer) appendCharge(b []byte, units int) []byte {
 	return append(w.appendUsedUp(b, units), w.ifRefill...)
 }
@@ -213,11 +210,11 @@ func (w *writer) instruction(in wasm.Instr) error {
 	}
 	switch in.Op {
 	case wasm.OpBlock, wasm.OpLoop, wasm.OpIf:
-		return w.enter(in)
+		w.enter(in)
 	case wasm.OpElse:
 		return w.otherwise()
 	case wasm.OpEnd:
-		return w.end(in)
+		w.end(in)
 	case wasm.OpBr, wasm.OpBrIf, wasm.OpBrTable:
 		return w.branch(in)
 	case wasm.OpReturn, wasm.OpUnreachable:
@@ -226,7 +223,7 @@ func (w *writer) instruction(in wasm.Instr) error {
 		}
 		w.live = false
 	case wasm.OpCall, wasm.OpReturnCall, wasm.OpCallIndirect, wasm.OpReturnCallIndirect, wasm.OpRefFunc:
-		return w.call(in)
+		w.call(in)
 	default:
 		w.bulk(in)
 	}
@@ -234,15 +231,12 @@ func (w *writer) instruction(in wasm.Instr) error {
 }
 
 // enter opens a block.
-func (w *writer) enter(in wasm.Instr) error {
+func (w *writer) enter(in wasm.Instr) {
 	f := frame{op: in.Op, live: w.live, in: -1, start: w.debt, number: w.number, empty: w.code[in.Imm] == emptyBlock}
 	if in.Op == wasm.OpLoop {
 		l := w.self.loops[w.loop]
 		w.loop++
-		params, err := w.hasParams(in)
-		if err != nil {
-			return err
-		}
+		params := w.hasParams(in)
 		if w.live {
 			if w.debt+w.bases > maxOwed/2 {
 				w.pay(in.Start)
@@ -258,19 +252,12 @@ func (w *writer) enter(in wasm.Instr) error {
 	f.shift = w.shift
 	f.bases = w.bases
 	w.frames = append(w.frames, f)
-	return nil
 }
 
 // hasParams tells whether a block takes values.
-func (w *writer) hasParams(in wasm.Instr) (bool, error) {
-	if c := w.code[in.Imm]; c >= 0x40 && c < 0x80 {
-		return false, nil // empty, or the type of its result
-	}
-	index, _, err := wasm.Uint32(w.code[in.Imm:in.End]) // signed, but not negative
-	if err != nil || uint64(index) >= uint64(len(w.g.m.Types)) {
-		return false, fmt.Errorf("%w: there is no type %d", wasm.ErrMalformed, index)
-	}
-	return len(w.g.m.Types[index].Params) > 0, nil
+func (w *writer) hasParams(in wasm.Instr) bool {
+	index, ok := blockType(in, w.code)
+	return ok && len(w.g.m.Types[index].Params) > 0
 }
 
 func (w *writer) otherwise() error {
@@ -286,13 +273,13 @@ func (w *writer) otherwise() error {
 }
 
 // end closes a block.
-func (w *writer) end(in wasm.Instr) error {
+func (w *writer) end(in wasm.Instr) {
 	f := &w.frames[len(w.frames)-1]
 	if len(w.frames) == 1 {
 		if w.live {
 			w.leave(in.Start)
 		}
-		return nil
+		return
 	}
 	w.frames = w.frames[:len(w.frames)-1]
 	if f.op == wasm.OpLoop {
@@ -301,7 +288,7 @@ func (w *writer) end(in wasm.Instr) error {
 		}
 		w.bases -= f.base
 		w.debt += f.base
-		return nil
+		return
 	}
 	if w.live {
 		f.in = max(f.in, w.debt)
@@ -310,7 +297,6 @@ func (w *writer) end(in wasm.Instr) error {
 		f.in = max(f.in, f.start)
 	}
 	w.live, w.debt = f.in >= 0, max(f.in, 0)
-	return nil
 }
 
 // leave pays, at the function's end or before a return, what is too much for
@@ -336,7 +322,7 @@ func (w *writer) branch(in wasm.Instr) error {
 	var f *frame
 	for _, label := range w.labels {
 		if uint64(label) >= uint64(len(w.frames)) {
-			return fmt.Errorf("%w: there is no label %d", wasm.ErrMalformed, label)
+			return missing("label", uint64(label))
 		}
 		if f = w.target(label); f.op == wasm.OpLoop {
 			back, total = true, max(total, w.debt+w.bases-f.bases)
@@ -384,7 +370,7 @@ func (w *writer) forward(in wasm.Instr) {
 }
 
 // call charges where a call must be, and shifts function indexes.
-func (w *writer) call(in wasm.Instr) error {
+func (w *writer) call(in wasm.Instr) {
 	if in.Op == wasm.OpCall && in.Index < w.g.imported && w.live {
 		w.debt += hostWeight
 	}
@@ -403,14 +389,10 @@ func (w *writer) call(in wasm.Instr) error {
 		w.live = false
 	}
 	if in.RefersToFunc() {
-		if uint64(in.Index) >= uint64(w.g.imported)+uint64(w.g.functions) {
-			return fmt.Errorf("%w: there is no function %d", wasm.ErrMalformed, in.Index)
-		}
 		w.copy(in.Imm)
 		w.out = wasm.AppendUint32(w.out, w.p.shift(in.Index))
 		w.copied = in.End
 	}
-	return nil
 }
 
 // bulk makes a bulk operation pay by its length.

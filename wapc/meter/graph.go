@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
@@ -15,6 +16,7 @@ import (
 type graph struct {
 	m         *wasm.Module
 	imported  uint32
+	globals   uint32
 	types     []int // the first type that is equal to each
 	nodes     []node
 	functions int
@@ -60,6 +62,12 @@ type findings struct {
 func newGraph(m *wasm.Module) (*graph, error) {
 	g := &graph{m: m, imported: uint32(m.ImportedFuncs()), types: canonicalTypes(m.Types), functions: len(m.Code)}
 	g.nodes = make([]node, len(m.Code)+len(m.Types))
+	g.globals = uint32(len(m.Globals))
+	for i := range m.Imports {
+		if m.Imports[i].Type.Kind == wasm.KindGlobal {
+			g.globals++
+		}
+	}
 	var mu sync.Mutex // guards taken and g.needs
 	var taken []uint32
 	err := each(g.functions, func() func(int) error {
@@ -78,7 +86,10 @@ func newGraph(m *wasm.Module) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	outside, err := takenOutside(m)
+	if err := g.checkExports(); err != nil {
+		return nil, err
+	}
+	outside, err := g.takenOutside()
 	if err != nil {
 		return nil, err
 	}
@@ -136,26 +147,39 @@ func canonicalTypes(types []wasm.FuncType) []int {
 	return same
 }
 
-// takenOutside lists the functions whose address is taken outside of code.
-func takenOutside(m *wasm.Module) (taken []uint32, err error) {
-	exprs := make([][]byte, 0, len(m.Globals))
-	for i := range m.Globals {
-		exprs = append(exprs, m.Globals[i].Init)
-	}
-	for i := range m.Elements {
-		taken = append(taken, m.Elements[i].Funcs...)
-		exprs = append(exprs, m.Elements[i].Exprs...)
-	}
-	for _, e := range exprs {
-		r := wasm.NewReader(e)
-		for in, ok := r.Next(); ok; in, ok = r.Next() {
+// takenOutside lists the functions whose address is taken outside of code. It
+// checks all constant expressions on the way.
+func (g *graph) takenOutside() (taken []uint32, err error) {
+	see := func(expr []byte) {
+		r := wasm.NewReader(expr)
+		for in, ok := r.Next(); ok && err == nil; in, ok = r.Next() {
 			if in.Op == wasm.OpRefFunc {
 				taken = append(taken, in.Index)
 			}
+			err = g.check(in, expr)
 		}
-		if err := r.Err(); err != nil {
-			return nil, fmt.Errorf("constant expression: %w", err)
+		err = cmp.Or(err, r.Err())
+	}
+	for i := range g.m.Globals {
+		see(g.m.Globals[i].Init)
+	}
+	for i := range g.m.Elements {
+		e := &g.m.Elements[i]
+		taken = append(taken, e.Funcs...)
+		if e.Form&1 == 0 {
+			see(e.Offset)
 		}
+		for _, expr := range e.Exprs {
+			see(expr)
+		}
+	}
+	for i := range g.m.Data {
+		if g.m.Data[i].Form != 1 {
+			see(g.m.Data[i].Offset)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("constant expression: %w", err)
 	}
 	return taken, nil
 }
@@ -165,7 +189,7 @@ func (g *graph) link(taken []uint32) {
 	slices.Sort(taken)
 	for _, f := range taken {
 		i := int64(f) - int64(g.imported)
-		if i < 0 || i >= int64(g.functions) || g.nodes[i].taken || uint64(g.m.Funcs[i]) >= uint64(len(g.types)) {
+		if i < 0 || i >= int64(g.functions) || g.nodes[i].taken {
 			continue
 		}
 		g.nodes[i].taken = true
@@ -179,12 +203,9 @@ func (g *graph) link(taken []uint32) {
 func (g *graph) callee(in wasm.Instr) (n uint32, ok bool) {
 	switch in.Op {
 	case wasm.OpCall, wasm.OpReturnCall:
-		n = in.Index - g.imported
-		return n, in.Index >= g.imported && n < uint32(g.functions)
+		return in.Index - g.imported, in.Index >= g.imported
 	case wasm.OpCallIndirect, wasm.OpReturnCallIndirect:
-		if uint64(in.Index) < uint64(len(g.types)) {
-			return uint32(g.functions + g.types[in.Index]), true
-		}
+		return uint32(g.functions + g.types[in.Index]), true
 	}
 	return 0, false
 }
@@ -193,6 +214,9 @@ func (g *graph) callee(in wasm.Instr) (n uint32, ok bool) {
 func (g *graph) read(i int, f *findings) error {
 	n := &g.nodes[i]
 	code := g.m.Code[i].Code
+	if err := g.checkType(uint64(g.m.Funcs[i])); err != nil {
+		return err
+	}
 	r := wasm.NewReader(code)
 	var l loops
 	for {
@@ -200,6 +224,9 @@ func (g *graph) read(i int, f *findings) error {
 		in, ok := r.Next()
 		if !ok {
 			break
+		}
+		if err := g.check(in, code); err != nil {
+			return fmt.Errorf("at offset %d: %w", in.Start, err)
 		}
 		n.cost += weight(in.Op)
 		l.see(in, code)

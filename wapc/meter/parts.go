@@ -47,14 +47,7 @@ var (
 )
 
 func newParts(g *graph, interval int32) *parts {
-	p := &parts{m: g.m, g: g, interval: interval, look: g.imported, tables: map[uint32]uint32{}}
-	for i := range g.m.Imports {
-		if g.m.Imports[i].Type.Kind == wasm.KindGlobal {
-			p.counter++
-		}
-	}
-	p.counter += uint32(len(g.m.Globals))
-	return p
+	return &parts{m: g.m, g: g, interval: interval, counter: g.globals, look: g.imported, tables: map[uint32]uint32{}}
 }
 
 // types adds the types and assembles the functions that will be added.

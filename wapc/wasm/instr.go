@@ -297,7 +297,7 @@ type Run struct {
 }
 
 // Plain reads plain instructions, at most so many: constants, accesses to
-// variables and memory, and what takes a few cycles, of which most code is made.
+// local variables and memory, and what takes a few cycles, of which most code is made.
 // It is many times faster than Next, to which it leaves all others, among them
 // those that are encoded in an unusual way.
 func (r *Reader) Plain(most int) Run {

@@ -139,11 +139,12 @@ const plainOps = "" +
 	"................" //  f0 prefixes
 
 // runOps has the plain instructions, those of Run: "i" also stands for other
-// integers. Divisions and square roots are not plain, as they are slow.
+// integers. Divisions and square roots are not plain, as they are slow; global
+// variables are not, as those who add some must look at each.
 const runOps = "" +
 	".n.............." + // 00 nop
 	"..........nn...." + // 10 drop, select
-	"iiiii...mmmmmmmm" + // 20 variables, loads
+	"iii.....mmmmmmmm" + // 20 local variables, loads
 	"mmmmmmmmmmmmmmmi" + // 30 loads, stores, memory.size
 	".ii48nnnnnnnnnnn" + // 40 constants, comparisons
 	"nnnnnnnnnnnnnnnn" + // 50
