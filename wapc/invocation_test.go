@@ -30,7 +30,7 @@ func TestHostContext(t *testing.T) {
 		}
 		derived, cancelDerived := context.WithCancel(context.WithValue(ctx, key{}, "own"))
 		defer cancelDerived()
-		if d, _ := ctx.Deadline(); d.Before(deadline) || d.Sub(deadline) > time.Minute {
+		if d, _ := ctx.Deadline(); d.Sub(deadline).Abs() > time.Second {
 			t.Errorf("the deadline moved to %v", d)
 		}
 		select {
