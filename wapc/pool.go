@@ -124,6 +124,7 @@ type Pool struct {
 	all       []*instance // every instance, those being started included
 	extra     int         // of those, beyond the bounds: see reserve
 	starting  int         // starts in the background
+	runners   int         // instances that may run before another one is started
 	startSize int64       // bytes that an instance began with
 	newest    uint32      // the edition of new instances
 	renewing  int         // instances of the newest edition to be had; 0: none
@@ -141,6 +142,7 @@ func newPool(m *Module, opts *PoolOptions) *Pool {
 		module:    m,
 		opts:      o,
 		startSize: m.memoryMin,
+		runners:   runners(),
 		quit:      make(chan struct{}),
 		drained:   make(chan struct{}),
 		swept:     make(chan struct{}),
@@ -167,8 +169,9 @@ func (p *Pool) unlock() {
 
 // Call has the guest handle an operation and returns its response, which is
 // the caller's own. Its errors are *GuestError, *TrapError, *DeadlineError,
-// *MemoryError, *SizeError, *HostError, *StartError, ErrQueueFull,
-// ErrQueueTimeout, ErrClosed, or one that wraps ctx's if that ended first.
+// *MemoryError, *SizeError, *HostError, *StartError, *NestingError,
+// ErrQueueFull, ErrQueueTimeout, ErrClosed, or one that wraps ctx's if that
+// ended first.
 // The payload must not change until Call returns.
 func (p *Pool) Call(ctx context.Context, operation string, payload []byte) ([]byte, error) {
 	return p.CallAppend(ctx, nil, operation, payload)

@@ -8,8 +8,11 @@ import (
 )
 
 // runnersPerCore is how many instances for each core may run guest code before
-// another one is started. Two keep a core busy while one is handed on.
-const runnersPerCore = 2
+// another one is started. More would not compute faster; fewer would let calls
+// wait for some that were interrupted in the middle of their work.
+const runnersPerCore = 4
+
+func runners() int { return runnersPerCore * runtime.GOMAXPROCS(0) }
 
 // stallTime is how long nobody gets an instance before another one is started
 // in spite of runnersPerCore: those that run may be long in coming back.
@@ -65,15 +68,15 @@ func (p *Pool) grow() {
 		return
 	}
 	p.hungry.Store(true)
-	most := runnersPerCore * runtime.GOMAXPROCS(0)
 	for p.queue.len > p.starting {
-		if !p.room() {
-			p.hungry.Store(false)
-			p.reserve()
+		full := p.full()
+		if !full && p.running(p.runners) {
+			p.watchStall()
 			return
 		}
-		if p.running() >= most {
-			p.watchStall()
+		if full || !p.fits() {
+			p.hungry.Store(false)
+			p.reserve()
 			return
 		}
 		p.start(false)
@@ -81,11 +84,16 @@ func (p *Pool) grow() {
 	p.hungry.Store(false)
 }
 
-// room tells whether the bounds allow another instance.
-func (p *Pool) room() bool {
-	return len(p.all)-p.extra < p.opts.MaxInstances &&
-		(len(p.all) == 0 || p.memoryInUse()+p.startSize <= p.opts.MemoryTotal)
+// full tells whether there are as many instances as may be.
+func (p *Pool) full() bool { return len(p.all)-p.extra >= p.opts.MaxInstances }
+
+// fits tells whether another instance is within the bound on memory.
+func (p *Pool) fits() bool {
+	return len(p.all) == 0 || p.memoryInUse()+p.startSize <= p.opts.MemoryTotal
 }
+
+// room tells whether the bounds allow another instance.
+func (p *Pool) room() bool { return !p.full() && p.fits() }
 
 func (p *Pool) memoryInUse() (bytes int64) {
 	for _, in := range p.all {
@@ -94,14 +102,17 @@ func (p *Pool) memoryInUse() (bytes int64) {
 	return bytes
 }
 
-// running counts the instances that are not in a host call, while none idles.
-func (p *Pool) running() (n int) {
+// running tells whether a number of instances are not in a host call, while
+// none idles.
+func (p *Pool) running(number int) bool {
 	for _, in := range p.all {
 		if !in.hosting.Load() {
-			n++
+			if number--; number == 0 {
+				return true
+			}
 		}
 	}
-	return n
+	return false
 }
 
 // watchStall sees to it that those who run for long keep nobody waiting.

@@ -61,10 +61,6 @@ func (p *Pool) place(in *instance) bool {
 		in.replace = !in.dead
 		return false
 	}
-	if in.extra && len(p.all)-p.extra < p.opts.MaxInstances && p.memoryInUse() <= p.opts.MemoryTotal {
-		in.extra = false
-		p.extra--
-	}
 	switch w := p.next(in); {
 	case w != nil:
 		if in.extra {
@@ -117,8 +113,9 @@ func (p *Pool) discard(gone ...*instance) {
 		}
 	}
 	p.settle()
-	// Nobody waits for these, but the next call would.
-	for ; replace > p.starting && !p.closing && p.room(); replace-- {
+	// Nobody waits for these, but the next calls would.
+	replace -= p.starting + len(p.idle.list())
+	for ; replace > 0 && !p.closing && p.room(); replace-- {
 		p.start(false)
 	}
 }
@@ -165,6 +162,7 @@ func (p *Pool) sweep() {
 // first tick after an instance's use may come at once: it counts the others.
 func (p *Pool) closeIdle() {
 	p.lock()
+	p.runners = runners() // it may change
 	now := p.tick.Add(1)
 	idle := p.idle.list()
 	keep := len(idle)

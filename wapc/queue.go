@@ -90,12 +90,10 @@ func (p *Pool) acquire(ctx context.Context, operation string) (*instance, error)
 		p.unlock()
 		return nil, ErrClosed
 	}
-	if p.queue.len == 0 {
-		if in := p.idle.pop(); in != nil {
-			p.counts.Calls++
-			p.unlock()
-			return in, nil
-		}
+	if in := p.idle.pop(); in != nil {
+		p.counts.Calls++
+		p.unlock()
+		return in, nil
 	}
 	w := p.waiters.Get().(*waiter)
 	w.depth = depth
