@@ -59,7 +59,7 @@ type Options struct {
 type Limits struct {
 	Memory       int64         // bytes for one instance; default 256 MiB
 	CallTimeout  time.Duration // for one call; default 30 s
-	Instances    int           // the most instances; default 16
+	Instances    int           // the most instances; default 128
 	Waiting      int           // the most calls that wait for an instance; negative: none; default 1,000
 	RequestBody  int           // bytes of a request's body; default 32 MiB
 	ResponseBody int           // bytes of a response's body; default 32 MiB
@@ -73,7 +73,7 @@ func (l Limits) Defaults() Limits {
 			*v = d
 		}
 	}
-	set(&l.Instances, 16)
+	set(&l.Instances, 128)
 	set(&l.Waiting, 1000)
 	set(&l.RequestBody, 32<<20)
 	set(&l.ResponseBody, 32<<20)

@@ -19,7 +19,7 @@ type answering struct{}
 func (answering) HostCall(_ context.Context, c wapc.HostCall) ([]byte, error) {
 	return append(c.Into, c.Payload...), nil
 }
-func (answering) ConsoleLog(context.Context, string)                          {}
+func (answering) ConsoleLog(context.Context, string) {}
 
 // bare is the least that one can do with the engine: one instance, one call at
 // a time, the request and the response where they are.

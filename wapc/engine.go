@@ -38,6 +38,7 @@ type Engine struct {
 	first  bool // interpret first
 	config [tiers]wazero.RuntimeConfig
 	disk   *diskCache // nil: compiled code is kept in memory only
+	turns  *turns
 
 	mu      sync.Mutex
 	closed  bool
@@ -59,6 +60,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	e := &Engine{
 		tier:    TierCompiled,
 		first:   opts.InterpretFirst,
+		turns:   newTurns(),
 		modules: map[*Module]struct{}{},
 		codes:   map[moduleKey]known{},
 	}
@@ -243,5 +245,6 @@ func (e *Engine) Close(ctx context.Context) error {
 	if e.disk != nil {
 		e.disk.close()
 	}
+	e.turns.close()
 	return errors.Join(errs...)
 }

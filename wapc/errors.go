@@ -19,6 +19,18 @@ var (
 	ErrQueueTimeout = errors.New("wapc: no instance came free in time")
 )
 
+// NestingError says that a guest's host call led to a call of a guest, whose
+// host call led to another, and so on, deeper than a pool goes along with. Most
+// likely a guest calls itself without end.
+type NestingError struct {
+	Operation string
+	Depth     int // of the call that was refused; one that no guest made has 1
+}
+
+func (e *NestingError) Error() string {
+	return fmt.Sprintf("wapc: %s: guests call guests to a depth of %d, the limit is %d", e.Operation, e.Depth, maxDepth)
+}
+
 // FormatError says that bytes are no WebAssembly module that the engine
 // accepts.
 type FormatError struct{ Err error }
@@ -111,7 +123,7 @@ func (e *TrapError) Error() string {
 type DeadlineError struct {
 	Operation string // or the start function's name
 	Timeout   time.Duration
-	Stack     []string // as in TrapError; empty unless it was in a host call
+	Stack     []string // where it was, as in TrapError
 	Log       []string // as in TrapError
 }
 

@@ -116,9 +116,11 @@ func (in *instance) consoleLog(mem api.Memory, stack []uint64) {
 	if in.pool.opts.Host == nil {
 		return
 	}
-	in.run.clock.start(now())
+	in.leave()
 	defer in.guard()
+	in.run.away = true
 	in.pool.opts.Host.ConsoleLog(in.invocation(), line)
+	in.run.away = false
 }
 
 func (in *instance) hostCall(form callForm, mem api.Memory, stack []uint64) {
@@ -137,9 +139,12 @@ func (in *instance) hostCall(form callForm, mem api.Memory, stack []uint64) {
 	call.Operation = in.name(mem, &in.names.operation, "an operation", args[0], args[1])
 	payload := in.view(mem, fnHostCall, args[2], args[3])
 
+	in.leave()
 	answer, err := in.perform(&call, payload)
-	in.check(now())
 	run := &in.run
+	if err != nil || run.invocation == nil || run.invocation.asked.Load() {
+		in.check(now())
+	}
 	run.hostCalled, run.hostAnswer = true, answer
 	stack[0] = 1
 	if err != nil {
@@ -161,14 +166,15 @@ func (in *instance) failed(err error) {
 
 func (in *instance) textOf(err error) string {
 	defer in.guard()
-	return validText([]byte(err.Error()), maxText)
+	in.run.away = true
+	text := err.Error()
+	in.run.away = false
+	return validText([]byte(text), maxText)
 }
 
-// perform checks a host call's sizes and hands it to the Host. The run's clock
-// has been started when it returns.
+// perform checks a host call's sizes and hands it to the Host.
 func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err error) {
 	opts := &in.pool.opts
-	in.run.clock.start(now())
 	switch {
 	case in.run.starting:
 		return nil, errStarting
@@ -179,7 +185,9 @@ func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err 
 	}
 	in.hostPayload = append(in.hostPayload[:0], payload...)
 	call.Payload, call.Into = in.hostPayload, in.into[:0]
+	in.pool.entersHost(in)
 	answer, err = in.ask(call)
+	in.pool.leavesHost(in)
 	if n := min(len(answer), maxKept); n > cap(in.into) { // the next of its size shall have room
 		in.into = make([]byte, 0, 1<<bits.Len(uint(n-1)))
 	}
@@ -189,25 +197,39 @@ func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err 
 	return answer, err
 }
 
-func (in *instance) ask(call *HostCall) ([]byte, error) {
+func (in *instance) ask(call *HostCall) (answer []byte, err error) {
 	defer in.guard()
-	return in.pool.opts.Host.HostCall(in.invocation(), *call)
+	in.run.away = true
+	answer, err = in.pool.opts.Host.HostCall(in.invocation(), *call)
+	in.run.away = false
+	return answer, err
 }
 
 // invocation returns the context of the run in hand that the Host gets.
 func (in *instance) invocation() *invocation {
 	run := &in.run
 	if run.invocation == nil {
-		run.invocation = &invocation{caller: run.caller, stopper: &in.stopper, ends: run.clock.ends}
+		if len(in.invocations) == 0 {
+			in.invocations = make([]invocation, invocationsAtOnce)
+		}
+		c := &in.invocations[0]
+		in.invocations = in.invocations[1:]
+		c.caller, c.stopper, c.ends = run.caller, &in.stopper, run.clock.ends
+		run.invocation = c
 	}
 	return run.invocation
 }
 
-// guard is deferred where the Host is called. If that panics, the run ends.
+// guard is deferred where the Host is called. If that panics, the run ends. If
+// it ends the goroutine, nobody else comes by to give the instance back.
 func (in *instance) guard() {
 	if v := recover(); v != nil {
 		in.run.mar().hostPanic = &HostError{in.run.operation, v, debug.Stack()}
 		panic(errStopped)
+	}
+	if in.run.away && !in.run.starting {
+		in.dead = true
+		in.pool.release(in, nil)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 // for its stopper and its memory's size.
 type instance struct {
 	pool    *Pool
+	turns   *turns // of the engine
 	stopper stopper
 	memory  linearMemory
 	code    *code // what guest is an instance of
@@ -25,9 +26,12 @@ type instance struct {
 	dead    bool // it must not serve again
 
 	names             names
-	hostPayload, into []byte // what a host call gets, and where it may answer
+	hostPayload, into []byte       // what a host call gets, and where it may answer
+	invocations       []invocation // for coming runs
 
 	run runState
+
+	pooled
 }
 
 // runState is the state of one run of guest code: a call, or the start.
@@ -44,7 +48,9 @@ type runState struct {
 	hostAnswer []byte
 
 	clock      clock
+	turn       turn
 	invocation *invocation // nil before the first host call
+	away       bool        // the Host is being called
 
 	// mishaps is touched in few runs, so that most need not clear it.
 	mishaps mishaps
@@ -78,6 +84,7 @@ func (r *runState) mar() *mishaps {
 func newInstance(p *Pool) *instance {
 	return &instance{
 		pool:   p,
+		turns:  p.module.engine.turns,
 		memory: linearMemory{limit: uint64(p.opts.MemoryLimit)},
 		run:    runState{log: newLineLog(p.opts.LogLines)},
 	}
@@ -104,7 +111,7 @@ func (c *engineContext) Value(key any) any {
 func (in *instance) begin(caller context.Context, operation string, timeout time.Duration) {
 	run := &in.run
 	run.caller, run.operation = caller, operation
-	run.starting, run.responded, run.hostCalled = false, false, false
+	run.starting, run.responded, run.hostCalled, run.away = false, false, false, false
 	run.clock = clock{timeout: timeout}
 	if run.marred {
 		run.mishaps, run.marred = mishaps{}, false
@@ -116,6 +123,10 @@ func (in *instance) begin(caller context.Context, operation string, timeout time
 // end leaves nothing behind that is the caller's or the Host's.
 func (in *instance) end() {
 	run := &in.run
+	if run.turn.busy > 0 {
+		in.turns.leave(&run.turn)
+		run.turn = turn{}
+	}
 	run.caller = nil
 	run.payload, run.response, run.hostAnswer = nil, nil, nil
 	if run.invocation != nil {
@@ -138,7 +149,7 @@ func (in *instance) start(ctx context.Context) error {
 	in.end()
 	if err == nil {
 		in.started = true
-		return callerGone("start", ctx.Err()) // which need not have been noticed
+		return nil
 	}
 	in.dead = true
 	failure := in.failure(err)

@@ -14,7 +14,10 @@ func TestParseTrap(t *testing.T) {
 		stack        []string
 	}{
 		{"wasm error: unreachable\nwasm stack trace:\n\tguest.wasm.f(i32,i32) i32\n\tguest.wasm.g() (i32,i64)\n\t.$7()",
-			"unreachable", []string{"f", "g", "$7"}},
+			"unreachable", []string{"f", "g", "$6"}},
+		{"stopped (recovered by wazero)\nwasm stack trace:\n\twaxo.look()\n\t.$9()\n\t.$7()", "stopped", []string{"$6"}},
+		{"wasm error: out of bounds memory access\nwasm stack trace:\n\tguest.wasm.waxo.fill(i32,i32)\n\tguest.wasm.f()",
+			"out of bounds memory access", []string{"f"}},
 		{"start function[3] failed: wasm error: integer divide by zero\nwasm stack trace:\n\tguest.wasm.main.init()",
 			"integer divide by zero", []string{"main.init"}},
 		{"stopped (recovered by wazero)\nwasm stack trace:\n\twapc.__host_call(i32) i32\n\t... maybe followed by omitted frames",
@@ -115,7 +118,7 @@ func TestMemory(t *testing.T) {
 // TestStopIsFinal: a call may have its instance and not have begun when the
 // pool stops everything.
 func TestStopIsFinal(t *testing.T) {
-	in := newInstance(&Pool{})
+	in := newInstance(&Pool{module: &Module{engine: &Engine{}}})
 	in.stopper.stop()
 	for range 2 {
 		out, err := in.call(t.Context(), []byte("kept"), "op", nil)

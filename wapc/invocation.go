@@ -16,6 +16,7 @@ type invocation struct {
 	stopper *stopper
 	ends    time.Duration // since epoch
 	ended   atomic.Bool
+	asked   atomic.Bool // how long it lasts
 	full    atomic.Pointer[fullContext]
 }
 
@@ -24,8 +25,20 @@ type fullContext struct {
 	cancel context.CancelFunc
 }
 
+// invocationsAtOnce are allocated together.
+const invocationsAtOnce = 4
+
+// ask notes that somebody keeps to the deadline, so that it is worth while to
+// look at the clock when the host call ends.
+func (c *invocation) ask() {
+	if !c.asked.Load() {
+		c.asked.Store(true)
+	}
+}
+
 // waiting returns the context that can be waited for.
 func (c *invocation) waiting() *fullContext {
+	c.ask()
 	if full := c.full.Load(); full != nil {
 		return full
 	}
@@ -73,6 +86,7 @@ func (c *invocation) Deadline() (time.Time, bool) {
 	if full := c.full.Load(); full != nil {
 		return full.Deadline()
 	}
+	c.ask()
 	own := c.deadline()
 	if d, ok := c.caller.Deadline(); ok && d.Before(own) {
 		return d, true
@@ -86,6 +100,7 @@ func (c *invocation) Err() error {
 	if full := c.full.Load(); full != nil {
 		return full.Err()
 	}
+	c.ask()
 	if err := c.caller.Err(); err != nil {
 		return err
 	}
@@ -99,8 +114,12 @@ func (c *invocation) Err() error {
 }
 
 // Value returns the caller's value. Contexts that are derived from this one
-// find the context that they can wait for in this way.
+// find the context that they can wait for in this way, and the pool finds the
+// invocation itself.
 func (c *invocation) Value(key any) any {
+	if key == (depthKey{}) {
+		return c
+	}
 	if full := c.full.Load(); full != nil {
 		return full.Value(key)
 	}

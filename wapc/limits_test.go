@@ -74,7 +74,8 @@ func TestDeadline(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		e := as[*wapc.DeadlineError](t, err)
-		if e.Timeout != short || !slices.Equal(e.Log, []string{"still here"}) || !errors.Is(err, context.DeadlineExceeded) {
+		if e.Timeout != short || !slices.Equal(e.Log, []string{"still here"}) || !errors.Is(err, context.DeadlineExceeded) ||
+			len(e.Stack) == 0 || e.Stack[0] != "spin" {
 			t.Errorf("got %+v", e)
 		}
 		if s := p.Stats(); s.Instances != 0 || s.Deadlines != 1 || s.Replaced != 1 {

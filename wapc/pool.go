@@ -2,11 +2,11 @@ package wapc
 
 import (
 	"cmp"
-	"container/list"
 	"context"
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -17,9 +17,17 @@ type PoolOptions struct {
 	// host call fails, lines are dropped.
 	Host Host
 
-	MaxInstances int // instances at once. Default 16
+	// MaxInstances bounds the instances, and with them the calls that can wait
+	// for their host calls at once. As many as needed are started: not more than
+	// can make use of the cores, but for those that wait in a host call. Calls
+	// that come from host calls of guests may exceed it, by 31. Default 128, at
+	// most 65,000.
+	MaxInstances int
 	MinInstances int // instances that are kept however long they idle. Default 0
-	MaxWaiting   int // calls that wait for an instance; negative: none. Default 1000
+	// MaxWaiting bounds the calls that wait for an instance, beyond those for
+	// which one is being started. Calls that come from host calls of guests are
+	// let in all the same. Negative: none. Default 1000.
+	MaxWaiting int
 
 	CallTimeout  time.Duration // for one call in the guest, host calls included. Default 30 s
 	StartTimeout time.Duration // for starting an instance. Default 30 s
@@ -29,6 +37,14 @@ type PoolOptions struct {
 	IdleTimeout time.Duration
 
 	MemoryLimit int64 // bytes of an instance's memory, at most 4 GiB. Default 256 MiB
+	// MemoryTotal is the number of bytes of all instances' memories beyond which
+	// none is started and those that idle are closed. One may always run, and
+	// those that run may grow. Default 1 GiB.
+	MemoryTotal int64
+	// MemoryKept is the number of bytes of an instance's memory beyond which it
+	// is not kept after its call, but replaced. Negative: it is always kept.
+	// Default: twice what it started with, and 32 MiB.
+	MemoryKept int64
 
 	MaxRequest      int // bytes of a call's payload. Default 33 MiB
 	MaxResponse     int // bytes of a call's response. Default 33 MiB
@@ -40,14 +56,19 @@ type PoolOptions struct {
 
 // Defaults of PoolOptions. A body may have 32 MiB; the envelope gets one more.
 const (
-	defaultInstances = 16
+	defaultInstances = 128
 	defaultWaiting   = 1000
 	defaultTimeout   = 30 * time.Second
 	defaultIdle      = time.Minute
 	defaultMemory    = 256 << 20
+	defaultTotal     = 1 << 30
+	defaultSpare     = 32 << 20
 	defaultPayload   = 33 << 20
 	defaultLogLines  = 32
 )
+
+// maxInstances is a bound on MaxInstances that leaves slots for the reserve.
+const maxInstances = 65_000
 
 // maxMemory is what a guest can address.
 const maxMemory = 4 << 30
@@ -56,7 +77,10 @@ const maxMemory = 4 << 30
 const maxPayload = math.MaxInt32
 
 func (o PoolOptions) withDefaults() PoolOptions {
-	o.MaxInstances = cmp.Or(o.MaxInstances, defaultInstances)
+	if o.MaxInstances <= 0 {
+		o.MaxInstances = defaultInstances
+	}
+	o.MaxInstances = min(o.MaxInstances, maxInstances)
 	o.MinInstances = min(o.MinInstances, o.MaxInstances)
 	o.MaxWaiting = max(0, cmp.Or(o.MaxWaiting, defaultWaiting))
 	o.CallTimeout = cmp.Or(o.CallTimeout, defaultTimeout)
@@ -64,6 +88,7 @@ func (o PoolOptions) withDefaults() PoolOptions {
 	o.QueueTimeout = cmp.Or(o.QueueTimeout, o.CallTimeout)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, defaultIdle)
 	o.MemoryLimit = min(cmp.Or(o.MemoryLimit, defaultMemory), maxMemory)
+	o.MemoryTotal = cmp.Or(o.MemoryTotal, defaultTotal)
 	for _, size := range []*int{&o.MaxRequest, &o.MaxResponse, &o.MaxHostPayload, &o.MaxHostResponse} {
 		*size = min(cmp.Or(*size, defaultPayload), maxPayload)
 	}
@@ -75,41 +100,71 @@ func (o PoolOptions) withDefaults() PoolOptions {
 // that was used last, so that the others may go. Calls for which there is none
 // wait in the order of their arrival. It may be used from several goroutines at
 // once.
+//
+// A call that finds an instance takes it and gives it back without a lock. All
+// else is under mu, with the stack of idle instances frozen; it stays frozen
+// while calls wait, so that no call overtakes them, and once the pool closes.
 type Pool struct {
 	module *Module
 	opts   PoolOptions
 
-	quit    chan struct{} // closed when the pool begins to close
-	drained chan struct{} // closed when it does and nothing is in hand
-	swept   chan struct{} // closed when sweep has ended
+	idle    idleStack
+	tick    atomic.Uint32 // moves on twice in an IdleTimeout
+	edition atomic.Uint32 // instances of an older one are not kept
+	hungry  atomic.Bool   // a call waits until fewer instances run guest code
 
-	// mu is held for a few instructions, before and after a call.
-	mu      sync.Mutex
-	closing bool
-	inHand  int                    // calls that have or await an instance, and starts
-	all     map[*instance]struct{} // every instance, those being started included
-	idle    []idleInstance         // that used last at the end
-	queue   list.List              // of chan *instance; not empty only while all are busy
-	counts  Stats                  // only the counters
-}
+	quit       chan struct{} // closed when the pool begins to close
+	drained    chan struct{} // closed when it does and nothing is left
+	swept      chan struct{} // closed when sweep has ended
+	background sync.WaitGroup
+	waiters    sync.Pool // of *waiter
 
-type idleInstance struct {
-	*instance
-	since time.Time
+	mu        sync.Mutex
+	closing   bool
+	all       []*instance // every instance, those being started included
+	extra     int         // of those, beyond the bounds: see reserve
+	starting  int         // starts in the background
+	runners   int         // instances that may run before another one is started
+	startSize int64       // bytes that an instance began with
+	newest    uint32      // the edition of new instances
+	renewing  int         // instances of the newest edition to be had; 0: none
+	queue     queue       // not empty only while none idles
+	stall     stall
+	counts    Stats // only the counters
 }
 
 func newPool(m *Module, opts *PoolOptions) *Pool {
 	if opts == nil {
 		opts = &PoolOptions{}
 	}
-	return &Pool{
-		module:  m,
-		opts:    opts.withDefaults(),
-		quit:    make(chan struct{}),
-		drained: make(chan struct{}),
-		swept:   make(chan struct{}),
-		all:     map[*instance]struct{}{},
+	o := opts.withDefaults()
+	p := &Pool{
+		module:    m,
+		opts:      o,
+		startSize: m.memoryMin,
+		runners:   runners(),
+		quit:      make(chan struct{}),
+		drained:   make(chan struct{}),
+		swept:     make(chan struct{}),
+		waiters:   sync.Pool{New: func() any { return newWaiter() }},
 	}
+	p.idle.init(o.MaxInstances + maxDepth)
+	return p
+}
+
+// lock takes mu and freezes the stack of idle instances.
+func (p *Pool) lock() {
+	p.mu.Lock()
+	p.counts.Calls += p.idle.freeze()
+}
+
+// unlock undoes lock, but leaves the stack frozen where its users must ask for
+// the lock.
+func (p *Pool) unlock() {
+	if p.queue.len == 0 && !p.closing {
+		p.idle.thaw()
+	}
+	p.mu.Unlock()
 }
 
 // Call has the guest handle an operation and returns its response, which is
@@ -132,50 +187,34 @@ func (p *Pool) CallAppend(ctx context.Context, dst []byte, operation string, pay
 	if len(operation) > maxName || !utf8.ValidString(operation) {
 		return dst, fmt.Errorf("wapc: the operation is not UTF-8 or longer than %d bytes: %.40q", maxName, operation)
 	}
-	in, err := p.acquire(ctx)
+	in, err := p.acquire(ctx, operation)
 	if err != nil {
-		return dst, callerGone(operation, err)
+		return dst, err
 	}
-	returned := false
-	defer func() {
-		if !returned { // the Host ended the goroutine from within a host call
-			in.dead = true
-		}
-		p.release(in, err)
-	}()
-	if !in.started {
-		err = in.start(ctx)
-	}
-	if err == nil {
-		dst, err = in.call(ctx, dst, operation, payload)
-	}
-	returned = true
+	dst, err = in.call(ctx, dst, operation, payload) // see instance.guard
+	p.release(in, err)
 	return dst, err
 }
 
 // Warm starts instances until there are n, or as many as the pool may have.
 // Its errors are *StartError, ErrClosed, or one that wraps ctx's.
 func (p *Pool) Warm(ctx context.Context, n int) error {
-	n = min(n, p.opts.MaxInstances)
 	for {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("wapc: warm: %w", err)
 		}
-		p.mu.Lock()
-		if p.closing || len(p.all) >= n {
-			closing := p.closing
-			p.mu.Unlock()
-			if closing {
-				return ErrClosed
-			}
+		p.lock()
+		if p.closing {
+			p.unlock()
+			return ErrClosed
+		}
+		if len(p.all) >= n || !p.room() {
+			p.unlock()
 			return nil
 		}
 		in := p.add()
-		p.inHand++
-		p.mu.Unlock()
-		err := in.start(ctx)
-		p.release(in, err)
-		if err != nil {
+		p.unlock()
+		if err := p.launch(ctx, in); err != nil {
 			return err
 		}
 	}
@@ -183,14 +222,12 @@ func (p *Pool) Warm(ctx context.Context, n int) error {
 
 // Stats tells how the pool is doing.
 func (p *Pool) Stats() Stats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.lock()
+	defer p.unlock()
 	s := p.counts
-	s.Instances, s.Idle, s.Waiting = len(p.all), len(p.idle), p.queue.Len()
+	s.Instances, s.Idle, s.Waiting = len(p.all), len(p.idle.list()), p.queue.len
 	s.Busy = s.Instances - s.Idle
-	for in := range p.all {
-		s.MemoryBytes += in.memory.size.Load()
-	}
+	s.MemoryBytes = p.memoryInUse()
 	return s
 }
 
@@ -200,11 +237,14 @@ type Stats struct {
 	Instances   int   // all instances, those that are being started included
 	Busy        int   // instances that serve a call or are being started
 	Idle        int   // instances that wait for a call
-	Waiting     int   // calls that wait for an instance
+	Waiting     int   // calls that wait for an instance, be it one that is being started
 	MemoryBytes int64 // the memories of all instances
 
 	Calls     uint64 // calls that got an instance
 	Traps     uint64 // calls and starts that ended with a *TrapError or a *MemoryError
 	Deadlines uint64 // calls and starts that ended with a *DeadlineError
-	Replaced  uint64 // instances that were thrown away after a call or a start
+	// Replaced counts the instances that were thrown away after a call or a start:
+	// they failed, had grown beyond MemoryKept, or ran code for which there is
+	// better by now.
+	Replaced uint64
 }

@@ -19,10 +19,11 @@ import (
 type gate struct {
 	arrived chan string // the payload of each call
 	open    chan struct{}
-	deaf    bool // it does not look at its context
+	deaf    bool          // it does not look at its context
+	lines   chan struct{} // set: lines wait until it is closed
 }
 
-func newGate() *gate { return &gate{arrived: make(chan string, 100), open: make(chan struct{})} }
+func newGate() *gate { return &gate{arrived: make(chan string, 1000), open: make(chan struct{})} }
 
 func (g *gate) HostCall(ctx context.Context, c wapc.HostCall) ([]byte, error) {
 	g.arrived <- string(c.Payload)
@@ -37,7 +38,11 @@ func (g *gate) HostCall(ctx context.Context, c wapc.HostCall) ([]byte, error) {
 	}
 }
 
-func (g *gate) ConsoleLog(context.Context, string) {}
+func (g *gate) ConsoleLog(context.Context, string) {
+	if g.lines != nil {
+		<-g.lines
+	}
+}
 
 // outcome is what became of a call in another goroutine.
 type outcome struct {
@@ -57,6 +62,11 @@ func call(p *wapc.Pool, operation, payload string) chan outcome {
 // within runs a test of a pool behind a gate where time stands still unless
 // everybody waits. The engine's own goroutines take part.
 func within(t *testing.T, opts wapc.PoolOptions, f func(t *testing.T, p *wapc.Pool, g *gate)) {
+	withinOf(t, "echo", opts, f)
+}
+
+func withinOf(t *testing.T, name string, opts wapc.PoolOptions, f func(t *testing.T, p *wapc.Pool, g *gate)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
 		opts.Host = g
@@ -64,7 +74,7 @@ func within(t *testing.T, opts wapc.PoolOptions, f func(t *testing.T, p *wapc.Po
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := compile(t, e, "echo").NewPool(&opts)
+		p, err := compile(t, e, name).NewPool(&opts)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package wapc
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -12,166 +11,160 @@ import (
 // once; a Host that does not look at its context may not.
 const stopGrace = 5 * time.Second
 
-// acquire takes an instance, which may not be started yet, or waits for one.
-// Each that it returns goes back with release.
-func (p *Pool) acquire(ctx context.Context) (*instance, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// queue has the calls that wait for an instance, in the order of their arrival.
+type queue struct {
+	first, last *waiter
+	len         int
+	nested      int // of those, the ones that come from host calls of guests
+}
+
+// waiter is a call that waits.
+type waiter struct {
+	depth      int
+	granted    chan grant // has room for one
+	timer      *time.Timer
+	prev, next *waiter
+	queued     bool
+}
+
+// grant is what a call gets that has waited: an instance, or why it gets none.
+type grant struct {
+	in  *instance
+	err error
+}
+
+func newWaiter() *waiter {
+	w := &waiter{granted: make(chan grant, 1), timer: time.NewTimer(time.Hour)}
+	w.timer.Stop()
+	return w
+}
+
+func (q *queue) push(w *waiter) {
+	w.prev, w.next, w.queued = q.last, nil, true
+	if q.last == nil {
+		q.first = w
+	} else {
+		q.last.next = w
 	}
-	p.mu.Lock()
+	q.last = w
+	q.count(w, 1)
+}
+
+func (q *queue) remove(w *waiter) {
+	if w.prev == nil {
+		q.first = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		q.last = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.prev, w.next, w.queued = nil, nil, false
+	q.count(w, -1)
+}
+
+func (q *queue) count(w *waiter, n int) {
+	q.len += n
+	if w.depth > 1 {
+		q.nested += n
+	}
+}
+
+// acquire takes an instance or waits for one. Each that it returns goes back
+// with release.
+func (p *Pool) acquire(ctx context.Context, operation string) (*instance, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, callerGone(operation, err)
+	}
+	if in := p.idle.take(); in != nil {
+		return in, nil
+	}
+	depth := depthOf(ctx)
+	if depth > maxDepth {
+		return nil, &NestingError{operation, depth}
+	}
+	p.lock()
 	if p.closing {
-		p.mu.Unlock()
+		p.unlock()
 		return nil, ErrClosed
 	}
-	var in *instance
-	switch last := len(p.idle) - 1; {
-	case last >= 0:
-		in = p.idle[last].instance
-		p.idle[last] = idleInstance{}
-		p.idle = p.idle[:last]
-	case len(p.all) < p.opts.MaxInstances:
-		in = p.add()
-	case p.queue.Len() >= p.opts.MaxWaiting:
-		p.mu.Unlock()
+	if in := p.idle.pop(); in != nil {
+		p.counts.Calls++
+		p.unlock()
+		return in, nil
+	}
+	w := p.waiters.Get().(*waiter)
+	w.depth = depth
+	p.queue.push(w)
+	p.grow()
+	if depth == 1 && p.queue.len-p.starting > p.opts.MaxWaiting {
+		p.queue.remove(w)
+		p.unlock()
+		p.waiters.Put(w)
 		return nil, ErrQueueFull
 	}
-	p.inHand++
-	if in != nil {
-		p.counts.Calls++
-		p.mu.Unlock()
-		return in, nil
-	}
-	granted := make(chan *instance, 1)
-	place := p.queue.PushBack(granted)
-	p.mu.Unlock()
-	return p.wait(ctx, place, granted)
+	p.unlock()
+	return p.wait(ctx, operation, w)
 }
 
-// add makes room for another instance. The caller holds mu.
-func (p *Pool) add() *instance {
-	in := newInstance(p)
-	p.all[in] = struct{}{}
-	return in
-}
-
-// wait waits for an instance at a place in the queue.
-func (p *Pool) wait(ctx context.Context, place *list.Element, granted chan *instance) (*instance, error) {
-	timer := time.NewTimer(p.opts.QueueTimeout)
-	defer timer.Stop()
+// wait waits for an instance in the queue.
+func (p *Pool) wait(ctx context.Context, operation string, w *waiter) (*instance, error) {
+	defer p.waiters.Put(w)
+	w.timer.Reset(p.opts.QueueTimeout)
+	defer w.timer.Stop()
 	var err error
 	select {
-	case in := <-granted:
-		if in == nil {
-			return nil, ErrClosed
-		}
-		return in, nil
-	case <-timer.C:
+	case g := <-w.granted:
+		return g.in, g.err
+	case <-w.timer.C:
 		err = ErrQueueTimeout
 	case <-ctx.Done():
-		err = ctx.Err()
+		err = callerGone(operation, ctx.Err())
 	}
-	p.mu.Lock()
-	select {
-	case in := <-granted: // it came just now
-		p.mu.Unlock()
-		switch {
-		case in == nil:
-			return nil, ErrClosed
-		case err == ErrQueueTimeout:
-			return in, nil
-		}
-		p.release(in, nil)
+	p.lock()
+	if w.queued {
+		p.queue.remove(w)
+		p.settle()
+		p.unlock()
 		return nil, err
-	default:
 	}
-	defer p.mu.Unlock()
-	p.queue.Remove(place)
-	p.leave()
-	return nil, err
+	p.unlock()
+	g := <-w.granted // it came just now
+	if g.in != nil && err != ErrQueueTimeout {
+		p.release(g.in, nil)
+		return nil, err
+	}
+	return g.in, g.err
 }
 
-// release takes an instance back after a call or a start that ended with err,
-// and hands it, or the room that it leaves, to the call that waits longest.
-func (p *Pool) release(in *instance, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.count(err)
-	if in.dead {
-		p.counts.Replaced++
-	}
-	if in.dead || in.outdated() || (p.closing && p.queue.Len() == 0) {
-		p.mu.Unlock()
-		in.close()
-		p.mu.Lock()
-		delete(p.all, in)
-		in = nil
-	}
-	first := p.queue.Front()
-	switch {
-	case first != nil:
-		if in == nil {
-			in = p.add()
-		}
+// grant lets a call go that waits. The caller holds the lock.
+func (p *Pool) grant(w *waiter, in *instance, err error) {
+	if in != nil {
 		p.counts.Calls++
-		p.queue.Remove(first).(chan *instance) <- in
-	case in != nil:
-		p.idle = append(p.idle, idleInstance{in, time.Now()})
 	}
-	p.leave()
+	p.queue.remove(w)
+	w.granted <- grant{in, err}
 }
 
-// count notes how a call or a start ended. The caller holds mu.
-func (p *Pool) count(err error) {
-	if start, ok := err.(*StartError); ok {
-		err = start.Err
-	}
-	switch err.(type) {
-	case *TrapError, *MemoryError:
-		p.counts.Traps++
-	case *DeadlineError:
-		p.counts.Deadlines++
-	}
-}
-
-// leave notes that a call or a start has ended. The caller holds mu.
-func (p *Pool) leave() {
-	p.inHand--
-	if p.closing && p.inHand == 0 {
-		close(p.drained)
-	}
-}
-
-// sweep closes the instances that idle for too long, until the pool closes.
-func (p *Pool) sweep() {
-	defer close(p.swept)
-	ticker := time.NewTicker(max(p.opts.IdleTimeout/2, time.Millisecond))
-	defer ticker.Stop()
-	for {
-		select {
-		case now := <-ticker.C:
-			p.closeIdle(now.Add(-p.opts.IdleTimeout), p.opts.MinInstances)
-		case <-p.quit:
-			return
+// settle hands idle instances to calls that wait, and has more started if that
+// is not enough. The caller holds the lock, and has changed something.
+func (p *Pool) settle() {
+	for p.queue.first != nil {
+		in := p.idle.pop()
+		if in == nil {
+			break
 		}
+		p.grant(p.queue.first, in, nil)
 	}
-}
-
-// closeIdle closes the instances that were not used after a time, but leaves a
-// number of instances.
-func (p *Pool) closeIdle(unused time.Time, leave int) {
-	p.mu.Lock()
-	n := 0
-	for n < len(p.idle) && len(p.all) > leave && !p.idle[n].since.After(unused) {
-		delete(p.all, p.idle[n].instance)
-		n++
-	}
-	gone := append([]idleInstance(nil), p.idle[:n]...)
-	kept := copy(p.idle, p.idle[n:])
-	clear(p.idle[kept:])
-	p.idle = p.idle[:kept]
-	p.mu.Unlock()
-	for _, in := range gone {
-		in.close()
+	p.grow()
+	if p.closing && len(p.all) == 0 && p.queue.len == 0 {
+		select {
+		case <-p.drained:
+		default:
+			close(p.drained)
+		}
 	}
 }
 
@@ -180,18 +173,21 @@ func (p *Pool) closeIdle(unused time.Time, leave int) {
 // released; its error says how many calls had to be stopped. It may be called
 // twice.
 func (p *Pool) Close(ctx context.Context) error {
-	p.mu.Lock()
+	p.lock()
 	if !p.closing {
 		p.closing = true
 		close(p.quit)
-		if p.inHand == 0 {
-			close(p.drained)
-		}
 	}
-	p.mu.Unlock()
+	gone := p.idle.list()
+	p.idle.put(nil)
+	p.settle()
+	p.unlock()
+	p.discard(gone...)
 	err := p.drain(ctx)
 	<-p.swept
-	p.closeIdle(time.Now(), 0)
+	if err == nil {
+		p.background.Wait()
+	}
 	p.module.forget(p)
 	return err
 }
@@ -219,19 +215,20 @@ func (p *Pool) drain(ctx context.Context) error {
 	}
 }
 
-// stopAll ends every call in hand and sends home those that wait. It tells how
-// many there were.
+// stopAll ends every call in hand and every start, and sends home the calls
+// that wait. It tells how many calls there were.
 func (p *Pool) stopAll() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := p.inHand
-	for e := p.queue.Front(); e != nil; e = p.queue.Front() {
-		p.queue.Remove(e).(chan *instance) <- nil
-		p.leave()
+	p.lock()
+	defer p.unlock()
+	n := p.queue.len - p.starting
+	for p.queue.first != nil {
+		p.grant(p.queue.first, nil, ErrClosed)
 	}
-	for in := range p.all {
+	for _, in := range p.all {
 		in.stopper.stop()
 	}
+	n += len(p.all)
+	p.settle()
 	return n
 }
 

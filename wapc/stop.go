@@ -47,7 +47,15 @@ func (c *clock) start(now time.Duration) {
 func (in *instance) look() {
 	t := now()
 	in.run.clock.start(t)
+	in.check(in.turns.pass(&in.run.turn, t))
+}
+
+// leave is called before the Host is.
+func (in *instance) leave() {
+	t := now()
+	in.run.clock.start(t)
 	in.check(t)
+	in.turns.leave(&in.run.turn)
 }
 
 // check ends the run if it must not go on.

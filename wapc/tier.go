@@ -103,6 +103,3 @@ func (m *Module) promote(ctx context.Context, l *loading, im *image) {
 	}
 	_ = old.drop(context.Background())
 }
-
-// outdated tells whether there is better code than the instance's.
-func (in *instance) outdated() bool { return in.code != in.pool.module.code.Load() }

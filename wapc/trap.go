@@ -18,7 +18,7 @@ func (in *instance) failure(err error) error {
 	case odd.violation != "":
 		return in.trap("the call protocol was broken: "+odd.violation, stack)
 	case odd.stopped == errTimeout:
-		return &DeadlineError{run.operation, run.clock.timeout, withoutLook(stack), run.log.lines()}
+		return &DeadlineError{run.operation, run.clock.timeout, stack, run.log.lines()}
 	case odd.stopped != nil:
 		return stoppedFor(run.operation, odd.stopped)
 	case in.memory.refused > 0:
@@ -29,15 +29,6 @@ func (in *instance) failure(err error) error {
 
 func (in *instance) trap(reason string, stack []string) *TrapError {
 	return &TrapError{in.run.operation, reason, stack, in.run.log.lines(), in.run.mishaps.lastErr}
-}
-
-// withoutLook takes away what is none of the guest's code: where it looked
-// whether it must stop.
-func withoutLook(stack []string) []string {
-	if len(stack) > 0 && stack[0] == meter.ImportModule+"."+meter.ImportName {
-		return stack[1:]
-	}
-	return stack
 }
 
 // The parts of the engine's error text, which is the only place where it tells
@@ -74,7 +65,29 @@ func parseTrap(text, module string) (reason string, stack []string) {
 		}
 		stack = append(stack, validText([]byte(name), maxFrame))
 	}
-	return reason, stack
+	return reason, unmetered(stack)
+}
+
+// meterPrefix is how the names begin of what metering adds to a module.
+const meterPrefix = meter.ImportModule + "."
+
+// unmetered takes what metering has added off a stack, which is innermost, and
+// numbers functions without a name as they were.
+func unmetered(stack []string) []string {
+	if len(stack) > 1 && stack[0] == meterPrefix+meter.ImportName {
+		stack = stack[2:] // the function that looks need not have a name
+	}
+	for len(stack) > 0 && strings.HasPrefix(stack[0], meterPrefix) {
+		stack = stack[1:]
+	}
+	for i, name := range stack {
+		if digits, ok := strings.CutPrefix(name, "$"); ok {
+			if n, err := strconv.Atoi(digits); err == nil && n > 0 {
+				stack[i] = "$" + strconv.Itoa(n-1)
+			}
+		}
+	}
+	return stack
 }
 
 // functionName takes the signature off a frame: "f(i32,i32) i32", "f() (i32,i64)".
