@@ -12,10 +12,11 @@ import (
 
 // Module is a compiled module. It may be used from several goroutines at once.
 type Module struct {
-	engine *Engine
-	name   string // its own, as traps tell it
-	facts  facts
-	code   atomic.Pointer[code] // nil: closed
+	engine    *Engine
+	name      string // its own, as traps tell it
+	imports   []string
+	memoryMin int64                // bytes
+	code      atomic.Pointer[code] // nil: closed
 
 	cancel  context.CancelFunc // ends compiling in the background
 	settled chan struct{}      // closed when nothing more is compiled
@@ -32,14 +33,15 @@ type Module struct {
 // in the background what is still to be compiled.
 func newModule(l *loading) *Module {
 	m := &Module{
-		engine:  l.engine,
-		name:    l.code.compiled.Name(),
-		facts:   l.facts,
-		cancel:  func() {},
-		settled: make(chan struct{}),
-		pools:   map[*Pool]struct{}{},
-		tier:    l.code.tier,
-		stats:   l.stats,
+		engine:    l.engine,
+		name:      l.code.compiled.Name(),
+		imports:   l.facts.Imports,
+		memoryMin: l.facts.MemoryMin,
+		cancel:    func() {},
+		settled:   make(chan struct{}),
+		pools:     map[*Pool]struct{}{},
+		tier:      l.code.tier,
+		stats:     l.stats,
 	}
 	m.code.Store(l.code)
 	if l.rest == nil {
@@ -65,15 +67,15 @@ func (m *Module) best() *code {
 }
 
 // Imports lists what the module imports, in its order: "wapc.__host_call".
-func (m *Module) Imports() []string { return append([]string(nil), m.facts.Imports...) }
+func (m *Module) Imports() []string { return append([]string(nil), m.imports...) }
 
 // NewPool returns a pool of instances of the module. It starts none: Warm does.
 // Its errors are ErrClosed, and a *MemoryError if the module needs more memory
 // from the start than the limit allows.
 func (m *Module) NewPool(opts *PoolOptions) (*Pool, error) {
 	p := newPool(m, opts)
-	if m.facts.MemoryMin > p.opts.MemoryLimit {
-		return nil, &MemoryError{Limit: p.opts.MemoryLimit, Wanted: m.facts.MemoryMin}
+	if m.memoryMin > p.opts.MemoryLimit {
+		return nil, &MemoryError{Limit: p.opts.MemoryLimit, Wanted: m.memoryMin}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

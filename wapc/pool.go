@@ -169,8 +169,9 @@ func (p *Pool) unlock() {
 
 // Call has the guest handle an operation and returns its response, which is
 // the caller's own. Its errors are *GuestError, *TrapError, *DeadlineError,
-// *MemoryError, *SizeError, *HostError, *StartError, ErrQueueFull,
-// ErrQueueTimeout, ErrClosed, or one that wraps ctx's if that ended first.
+// *MemoryError, *SizeError, *HostError, *StartError, *NestingError,
+// ErrQueueFull, ErrQueueTimeout, ErrClosed, or one that wraps ctx's if that
+// ended first.
 // The payload must not change until Call returns.
 func (p *Pool) Call(ctx context.Context, operation string, payload []byte) ([]byte, error) {
 	return p.CallAppend(ctx, nil, operation, payload)
