@@ -54,7 +54,7 @@ var rules = []rule{
 	// The foundation.
 	{packages: "wapc/wasm"},
 	{packages: "wapc/meter", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
-	{packages: "wapc/...", imports: []string{wazero + "/...", "wapc/wasm"}},
+	{packages: "wapc/...", imports: []string{wazero + "/...", "wapc/meter", "wapc/wasm", "golang.org/x/sys/unix"}, tests: []string{"devhost/seal"}},
 	{packages: "wascap", imports: []string{nkeys, "wapc/wasm"}},
 	{packages: "capability"},
 	{packages: "capability/internal/protogen", imports: []string{

@@ -38,76 +38,119 @@ func compileBytes(t testing.TB, e *wapc.Engine, module []byte) {
 	}
 }
 
-// compiledIn lists the compiled code below a cache directory.
-func compiledIn(t testing.TB, dir string) (files []string, size int64) {
+// entriesIn lists the entries of a cache directory.
+func entriesIn(t testing.TB, dir string) (entries []string, size int64) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "wazero-*", strings.Repeat("?", 64)))
+	entries, err := filepath.Glob(filepath.Join(dir, "modules", strings.Repeat("?", 64)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range files {
-		if info, err := os.Stat(f); err == nil {
-			size += info.Size()
+	for _, e := range entries {
+		files, total := filesIn(e), int64(0)
+		for _, f := range files {
+			if info, err := os.Stat(f); err == nil {
+				total += info.Size()
+			}
 		}
+		if len(files) != 2 {
+			t.Errorf("an entry has the files %q", files)
+		}
+		size += total
 	}
-	return files, size
+	return entries, size
+}
+
+// filesIn lists the files below a folder.
+func filesIn(folder string) (files []string) {
+	_ = filepath.WalkDir(folder, func(path string, d os.DirEntry, _ error) error {
+		if d != nil && !d.IsDir() {
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files
 }
 
 func TestCompiledCodeIsFoundUnderOtherClaims(t *testing.T) {
 	dir := t.TempDir()
-	e := engine(t, &wapc.EngineOptions{CacheDir: dir})
-	for _, claims := range []string{"signed today", "signed tomorrow"} {
-		compileBytes(t, e, named(t, "jwt", claims))
+	for i, claims := range []string{"signed today", "signed tomorrow"} {
+		e := engine(t, &wapc.EngineOptions{CacheDir: dir})
+		m, err := e.Compile(t.Context(), named(t, "jwt", claims))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cached := m.CompileStats().Cached; cached != (i > 0) {
+			t.Errorf("%s: cached is %t", claims, cached)
+		}
+		if err := e.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if files, _ := compiledIn(t, dir); len(files) != 1 {
-		t.Errorf("one module was compiled %d times", len(files))
+	if entries, _ := entriesIn(t, dir); len(entries) != 1 {
+		t.Errorf("one module was compiled %d times", len(entries))
 	}
 }
 
 func TestTheCacheIsBounded(t *testing.T) {
 	dir := t.TempDir()
-	first := engine(t, &wapc.EngineOptions{CacheDir: dir})
-	compileBytes(t, first, named(t, "name", "first"))
-	files, one := compiledIn(t, dir)
-	if len(files) != 1 {
-		t.Fatalf("the cache holds %q", files)
-	}
-	old := time.Now().Add(-2 * time.Hour)
-	folder, leftover := filepath.Dir(files[0]), files[0]+".123.tmp"
-	foreign := []string{filepath.Join(dir, "diary.txt"), filepath.Join(folder, "diary.txt"), files[0] + ".456.tmp"}
-	for _, f := range append(foreign, leftover) {
-		if err := os.WriteFile(f, make([]byte, 100*one), 0o600); err != nil {
+	fill := func(limit int64, names ...string) {
+		e, err := wapc.NewEngine(&wapc.EngineOptions{CacheDir: dir, CacheLimit: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			compileBytes(t, e, named(t, "name", name))
+		}
+		if err := e.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, f := range append(foreign[:2:2], leftover, files[0]) {
-		if err := os.Chtimes(f, old, old); err != nil {
+	fill(0, "first")
+	entries, one := entriesIn(t, dir)
+	if len(entries) != 1 {
+		t.Fatalf("the cache holds %q", entries)
+	}
+	first, old := entries[0], time.Now().Add(-2*time.Hour)
+	fill(0, "second")
+	entries, _ = entriesIn(t, dir)
+	second := entries[0]
+	if second == first {
+		second = entries[1]
+	}
+	abandoned := first + ".123.tmp"
+	foreign := []string{
+		filepath.Join(dir, "diary"), filepath.Join(dir, "modules", "diary"),
+		second + ".456.tmp", second + ".tmp", filepath.Join(dir, strings.Repeat("a", 64)),
+	}
+	for _, folder := range append(foreign, abandoned) {
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, "f"), make([]byte, 100*one), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, folder := range []string{first, second, abandoned, foreign[0], foreign[1], foreign[3]} {
+		when := old.Add(time.Duration(i) * time.Minute)
+		if err := os.Chtimes(folder, when, when); err != nil {
 			t.Fatal(err)
 		}
 	}
 	limit := 3*one + one/2
-	e, err := wapc.NewEngine(&wapc.EngineOptions{CacheDir: dir, CacheLimit: limit})
-	if err != nil {
-		t.Fatal(err)
+	// What is used is not old: of the two that were there, it is the second that goes.
+	fill(limit, "first", "third", "fourth")
+	left, size := entriesIn(t, dir)
+	if size > limit || len(left) != 3 {
+		t.Errorf("%d entries with %d bytes are left, the limit is %d", len(left), size, limit)
 	}
-	for i := range 10 {
-		compileBytes(t, e, named(t, "name", fmt.Sprint("later", i)))
-	}
-	if err := e.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	left, size := compiledIn(t, dir)
-	if size > limit || len(left) < 2 {
-		t.Errorf("%d files with %d bytes are left, the limit is %d", len(left), size, limit)
-	}
-	for _, gone := range []string{files[0], leftover} {
+	for _, gone := range []string{second, abandoned} {
 		if _, err := os.Lstat(gone); err == nil {
-			t.Errorf("%s is still there, the oldest of all", gone)
+			t.Errorf("%s is still there", gone)
 		}
 	}
-	for _, f := range foreign {
+	for _, f := range append(foreign, first) {
 		if _, err := os.Lstat(f); err != nil {
-			t.Errorf("what is not the cache's was touched: %v", err)
+			t.Errorf("what is not old, or not the cache's, was touched: %v", err)
 		}
 	}
 }
@@ -131,8 +174,8 @@ func TestProcessesShareABoundedCache(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if files, _ := compiledIn(t, dir); len(files) != 0 {
-		t.Errorf("beyond the limit, %d files are left", len(files))
+	if files := filesIn(dir); len(files) != 0 {
+		t.Errorf("beyond the limit, there are %q", files)
 	}
 }
 
@@ -144,7 +187,7 @@ func TestANegativeLimitIsNone(t *testing.T) {
 	if err := e.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if files, _ := compiledIn(t, dir); len(files) != 2 {
-		t.Errorf("the cache holds %q", files)
+	if entries, _ := entriesIn(t, dir); len(entries) != 2 {
+		t.Errorf("the cache holds %q", entries)
 	}
 }

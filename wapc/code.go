@@ -12,23 +12,33 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// code is what a module's instances run. It is counted who uses it: the module
-// while it is the best that there is, and each instance from its start to its
-// end. The last one releases it.
+// code is what instances of a module run. It is counted who uses it: each
+// module that has it, and each instance from its start to its end. The last one
+// releases it.
 type code struct {
+	tier     Tier
+	image    *image // what an instance's memory holds at the start
+	cache    wazero.CompilationCache
 	runtime  wazero.Runtime
-	hostCode wazero.CompiledModule
 	compiled wazero.CompiledModule
 
-	users atomic.Int64
+	released func() // is told of the end; nil: nobody
+	users    atomic.Int64
 }
 
-// build compiles the module and the host functions that it imports. Each module
-// has a runtime of its own: modules that use different forms of __host_call
-// must not meet in one. The code that it returns has one user.
-func build(ctx context.Context, i *inspection, config wazero.RuntimeConfig) (c *code, err error) {
-	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
-	c = &code{runtime: wazero.NewRuntimeWithConfig(ctx, config)}
+// building says how code is built.
+type building struct {
+	tier   Tier
+	config wazero.RuntimeConfig
+	cache  wazero.CompilationCache // nil: none; else the code's own from now on
+}
+
+// build has the engine compile a module, or, where there is its skeleton alone,
+// find its machine code in the cache. Each has a runtime of its own: modules
+// that use different forms of __host_call must not meet in one. The code has
+// one user.
+func build(ctx context.Context, p *prepared, im *image, b building) (c *code, err error) {
+	c = &code{tier: b.tier, image: im.take(), cache: b.cache}
 	c.users.Store(1)
 	defer func() {
 		if v := recover(); v != nil {
@@ -39,16 +49,23 @@ func build(ctx context.Context, i *inspection, config wazero.RuntimeConfig) (c *
 			c = nil
 		}
 	}()
-	if c.hostCode, err = hostModule(c.runtime, i.form).Compile(ctx); err != nil {
-		return c, err
+	config := b.config
+	if b.cache != nil {
+		config = config.WithCompilationCache(b.cache)
 	}
-	if _, err = c.runtime.InstantiateModule(ctx, c.hostCode, wazero.NewModuleConfig().WithName(importModule)); err != nil {
-		return c, err
+	// With one worker the engine would not look at the context.
+	ctx = experimental.WithCompilationWorkers(ctx, max(2, runtime.GOMAXPROCS(0)))
+	c.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	for _, host := range []wazero.HostModuleBuilder{hostModule(c.runtime, p.Form), meterModule(c.runtime)} {
+		if _, err = host.Instantiate(ctx); err != nil {
+			return c, err
+		}
 	}
-	if _, err = meterModule(c.runtime).Instantiate(ctx); err != nil {
-		return c, err
+	if p.code == nil {
+		c.compiled, err = c.runtime.CompileModule(ended(ctx), p.skeleton)
+	} else {
+		c.compiled, err = c.runtime.CompileModule(ctx, p.code)
 	}
-	c.compiled, err = c.runtime.CompileModule(ctx, i.code)
 	return c, err
 }
 
@@ -66,17 +83,23 @@ func (c *code) take() bool {
 	}
 }
 
-// drop ends what take or build began. Closing a runtime leaves code in a shared
-// cache: that is released by itself.
+// drop ends what take or build began.
 func (c *code) drop(ctx context.Context) error {
-	if c.users.Add(-1) > 0 {
+	if c == nil || c.users.Add(-1) > 0 {
 		return nil
 	}
-	errs := []error{c.runtime.Close(ctx)}
-	for _, part := range []api.Closer{c.compiled, c.hostCode} {
+	var errs []error
+	if c.runtime != nil {
+		errs = append(errs, c.runtime.Close(ctx))
+	}
+	for _, part := range []api.Closer{c.compiled, c.cache} {
 		if part != nil {
 			errs = append(errs, part.Close(ctx))
 		}
+	}
+	c.image.drop()
+	if c.released != nil {
+		c.released()
 	}
 	return errors.Join(errs...)
 }

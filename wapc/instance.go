@@ -172,6 +172,7 @@ func (in *instance) instantiate(ctx context.Context) (err error) {
 	if in.code = in.pool.module.best(); in.code == nil {
 		return ErrClosed
 	}
+	in.memory.image = in.code.image
 	if in.guest, err = in.code.runtime.InstantiateModule(ctx, in.code.compiled, guestConfig); err != nil {
 		return err
 	}

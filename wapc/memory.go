@@ -14,6 +14,8 @@ import (
 // is given back at once instead of at some later garbage collection.
 type linearMemory struct {
 	limit   uint64
+	image   *image // what it holds at the start
+	laid    bool   // the image is
 	refused uint64 // the size that was last refused; the instance resets it
 	size    atomic.Int64
 	mapping []byte // nil: the memory is on the heap
@@ -41,6 +43,13 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 		return nil
 	default:
 		b = m.mapping[:size:size]
+	}
+	if !m.laid {
+		m.laid = true
+		if m.image.lay(b, m.mapping != nil) != nil {
+			m.refused = size
+			return nil
+		}
 	}
 	m.size.Store(int64(size))
 	return b

@@ -3,6 +3,9 @@ package wapc
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -12,18 +15,43 @@ type Module struct {
 	engine    *Engine
 	name      string // its own, as traps tell it
 	imports   []string
-	memoryMin int64 // bytes
+	memoryMin int64                // bytes
+	code      atomic.Pointer[code] // nil: closed
 
-	code atomic.Pointer[code] // nil: closed
+	cancel  context.CancelFunc // ends compiling in the background
+	settled chan struct{}      // closed when nothing more is compiled
 
-	mu     sync.Mutex
-	closed bool
-	pools  map[*Pool]struct{}
+	mu        sync.Mutex
+	closed    bool
+	pools     map[*Pool]struct{}
+	tier      Tier
+	stats     CompileStats
+	unsettled error // why there is no machine code
 }
 
-func newModule(e *Engine, i *inspection, c *code) *Module {
-	m := &Module{engine: e, name: c.compiled.Name(), imports: i.imports, memoryMin: i.memoryMin, pools: map[*Pool]struct{}{}}
-	m.code.Store(c)
+// newModule takes the code over that loading has found, and begins to compile
+// in the background what is still to be compiled.
+func newModule(l *loading) *Module {
+	m := &Module{
+		engine:    l.engine,
+		name:      l.code.compiled.Name(),
+		imports:   l.facts.Imports,
+		memoryMin: l.facts.MemoryMin,
+		cancel:    func() {},
+		settled:   make(chan struct{}),
+		pools:     map[*Pool]struct{}{},
+		tier:      l.code.tier,
+		stats:     l.stats,
+	}
+	m.code.Store(l.code)
+	if l.rest == nil {
+		l.engine.know(l.key, l.facts, l.code)
+		close(m.settled)
+		return m
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.cancel = cancel
+	go m.promote(ctx, l, l.code.image.take())
 	return m
 }
 
@@ -59,20 +87,27 @@ func (m *Module) NewPool(opts *PoolOptions) (*Pool, error) {
 	return p, nil
 }
 
-// Close closes the module's pools as Pool.Close does, and releases its code.
-// It may be called twice.
+// Close ends compiling in the background, closes the module's pools as
+// Pool.Close does, and releases its code. It may be called twice.
 func (m *Module) Close(ctx context.Context) error {
 	m.mu.Lock()
 	first := !m.closed
 	m.closed = true
-	pools := make([]*Pool, 0, len(m.pools))
-	for p := range m.pools {
-		pools = append(pools, p)
-	}
+	pools := m.poolList()
 	m.mu.Unlock()
+	m.cancel()
 	var errs []error
 	for _, p := range pools {
 		errs = append(errs, p.Close(ctx))
+	}
+	select {
+	case <-m.settled:
+	default:
+		select {
+		case <-m.settled:
+		case <-ctx.Done():
+			errs = append(errs, fmt.Errorf("wapc: close: it still compiles: %w", ctx.Err()))
+		}
 	}
 	if first {
 		errs = append(errs, m.code.Swap(nil).drop(ctx))
@@ -82,6 +117,9 @@ func (m *Module) Close(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// poolList lists the pools. The caller holds mu.
+func (m *Module) poolList() []*Pool { return slices.Collect(maps.Keys(m.pools)) }
 
 func (m *Module) forget(p *Pool) {
 	m.mu.Lock()

@@ -18,7 +18,8 @@ const (
 const (
 	chargeWeight = 4 // of a charge itself, where it comes often
 	callWeight   = 8
-	slowWeight   = 8 // divisions, square roots
+	hostWeight   = 100 // of a call of the host's
+	slowWeight   = 8   // divisions, square roots
 	bulkWeight   = 64
 	growWeight   = 500
 )
@@ -50,28 +51,33 @@ type frame struct {
 	number   int         // of its instruction
 	empty    bool        // it has no values
 	dispatch dispatch    // of a loop
+	wrapped  bool        // a loop in three blocks more
+	shift    int         // so many blocks more are open inside of it
 }
 
 // writer rewrites one function after the other.
 type writer struct {
-	g       *graph
-	p       *parts
-	out     []byte // of all functions
-	enough  []byte // the instructions of a charge after the units
-	code    []byte // of the function being read
-	copied  int    // so much of it is in out
-	self    *node
-	frames  []frame
-	live    bool   // the instruction can be reached
-	debt    int    // on the dearest path since the innermost loop's head, or since it was paid
-	bases   int    // of all open loops
-	left    int    // dearest path to the function's end
-	local   uint32 // the function's local for lengths; its type is added if it is used
-	scratch bool
-	labels  []uint32
-	number  int           // of the instruction
-	last    [2]wasm.Instr // before it
-	places  []int         // in frames, of the labels of dispatches
+	g        *graph
+	p        *parts
+	out      []byte // of all functions
+	usedUp   []byte // of a charge, what takes the units off the counter and tells whether it is used up
+	ifRefill []byte // of a charge, what refills the counter then
+	code     []byte // of the function being read
+	copied   int    // so much of it is in out
+	self     *node
+	frames   []frame
+	live     bool   // the instruction can be reached
+	debt     int    // on the dearest path since the innermost loop's head, or since it was paid
+	bases    int    // of all open loops
+	left     int    // dearest path to the function's end
+	local    uint32 // the function's local for lengths; its type is added if it is used
+	scratch  bool
+	labels   []uint32
+	number   int      // of the instruction
+	run      wasm.Run // before it
+	loop     int      // how many have been read
+	shift    int      // so many blocks more than there were are open
+	places   []int    // in frames, of the labels of dispatches
 }
 
 // rewriteCode rewrites all functions, on all cores.
@@ -79,11 +85,11 @@ func rewriteCode(g *graph, p *parts) error {
 	code := make([]wasm.Body, len(g.m.Code))
 	err := each(g.functions, func() func(int) error {
 		w := &writer{g: g, p: p}
-		w.enough = wasm.AppendUint32([]byte{byte(wasm.OpI32Sub), byte(wasm.OpGlobalSet)}, p.counter)
-		w.enough = wasm.AppendUint32(append(w.enough, byte(wasm.OpGlobalGet)), p.counter)
-		w.enough = append(w.enough, byte(wasm.OpI32Const), 0, byte(wasm.OpI32LtS), byte(wasm.OpIf), emptyBlock)
-		w.enough = wasm.AppendUint32(append(w.enough, byte(wasm.OpCall)), p.refill)
-		w.enough = append(w.enough, byte(wasm.OpEnd))
+		w.usedUp = wasm.AppendUint32([]byte{byte(wasm.OpI32Sub), byte(wasm.OpGlobalSet)}, p.counter)
+		w.usedUp = wasm.AppendUint32(append(w.usedUp, byte(wasm.OpGlobalGet)), p.counter)
+		w.usedUp = append(w.usedUp, byte(wasm.OpI32Const), 0, byte(wasm.OpI32LtS))
+		w.ifRefill = wasm.AppendUint32([]byte{byte(wasm.OpIf), emptyBlock, byte(wasm.OpCall)}, p.refill)
+		w.ifRefill = append(w.ifRefill, byte(wasm.OpEnd))
 		return func(i int) error {
 			body, err := w.function(i)
 			if err != nil {
@@ -118,12 +124,19 @@ func (w *writer) function(i int) (wasm.Body, error) {
 	start := len(w.out)
 	w.out = w.out[:start+maxEntry] // room for the charge, whose size is known at the end
 	r := wasm.NewReader(body.Code)
-	for in, ok := r.Next(); ok; in, ok = r.Next() {
+	for {
+		w.run = r.Plain(maxStretch - w.debt)
+		w.number += w.run.N + 1
+		if w.live {
+			w.debt += w.run.N
+		}
+		in, ok := r.Next()
+		if !ok {
+			break
+		}
 		if err := w.instruction(in); err != nil {
 			return body, fmt.Errorf("at offset %d: %w", in.Start, err)
 		}
-		w.last = [2]wasm.Instr{w.last[1], in}
-		w.number++
 	}
 	if err := r.Err(); err != nil {
 		return body, err
@@ -155,7 +168,7 @@ func (w *writer) reset(i int) error {
 	w.code, w.copied, w.self = w.g.m.Code[i].Code, 0, &w.g.nodes[i]
 	w.frames = append(w.frames[:0], frame{op: wasm.OpBlock, live: true, in: -1})
 	w.live, w.debt, w.bases, w.left, w.scratch = true, 0, 0, 0, false
-	w.number, w.places, w.last = 0, w.places[:0], [2]wasm.Instr{}
+	w.number, w.loop, w.shift, w.places = 0, 0, 0, w.places[:0]
 	return nil
 }
 
@@ -172,9 +185,15 @@ func (w *writer) charge(at, units int) {
 }
 
 func (w *writer) appendCharge(b []byte, units int) []byte {
+	return append(w.appendUsedUp(b, units), w.ifRefill...)
+}
+
+// appendUsedUp appends a charge that leaves on the stack whether the counter is
+// used up.
+func (w *writer) appendUsedUp(b []byte, units int) []byte {
 	b = wasm.AppendUint32(append(b, byte(wasm.OpGlobalGet)), w.p.counter)
 	b = wasm.AppendInt64(append(b, byte(wasm.OpI32Const)), int64(units))
-	return append(b, w.enough...)
+	return append(b, w.usedUp...)
 }
 
 // pay pays the debt before the offset.
@@ -200,9 +219,7 @@ func (w *writer) instruction(in wasm.Instr) error {
 	case wasm.OpEnd:
 		return w.end(in)
 	case wasm.OpBr, wasm.OpBrIf, wasm.OpBrTable:
-		if w.live {
-			return w.branch(in)
-		}
+		return w.branch(in)
 	case wasm.OpReturn, wasm.OpUnreachable:
 		if w.live && in.Op == wasm.OpReturn {
 			w.leave(in.Start)
@@ -219,18 +236,26 @@ func (w *writer) instruction(in wasm.Instr) error {
 // enter opens a block.
 func (w *writer) enter(in wasm.Instr) error {
 	f := frame{op: in.Op, live: w.live, in: -1, start: w.debt, number: w.number, empty: w.code[in.Imm] == emptyBlock}
-	if in.Op == wasm.OpLoop && w.live {
+	if in.Op == wasm.OpLoop {
+		l := w.self.loops[w.loop]
+		w.loop++
 		params, err := w.hasParams(in)
 		if err != nil {
 			return err
 		}
-		if w.debt+w.bases > maxOwed/2 {
-			w.pay(in.Start)
+		if w.live {
+			if w.debt+w.bases > maxOwed/2 {
+				w.pay(in.Start)
+			}
+			if f.wrapped = l.wrap() && !params; f.wrapped {
+				w.beginLoop(in)
+			}
+			f.params, f.base = params, w.debt
+			w.bases += f.base
+			w.debt = 0
 		}
-		f.params, f.base = params, w.debt
-		w.bases += f.base
-		w.debt = 0
 	}
+	f.shift = w.shift
 	f.bases = w.bases
 	w.frames = append(w.frames, f)
 	return nil
@@ -271,6 +296,9 @@ func (w *writer) end(in wasm.Instr) error {
 	}
 	w.frames = w.frames[:len(w.frames)-1]
 	if f.op == wasm.OpLoop {
+		if f.wrapped {
+			w.endLoop(in)
+		}
 		w.bases -= f.base
 		w.debt += f.base
 		return nil
@@ -295,51 +323,54 @@ func (w *writer) leave(at int) {
 	}
 }
 
-// target returns the frame that a label names, and what the loops owe which a
-// branch to it leaves.
-func (w *writer) target(label uint32) (f *frame, bases int, err error) {
-	if uint64(label) >= uint64(len(w.frames)) {
-		return nil, 0, fmt.Errorf("%w: there is no label %d", wasm.ErrMalformed, label)
-	}
-	f = &w.frames[len(w.frames)-1-int(label)]
-	return f, w.bases - f.bases, nil
-}
-
 func (w *writer) branch(in wasm.Instr) error {
-	switch in.Op {
-	case wasm.OpBrTable:
+	switch {
+	case in.Op == wasm.OpBrTable:
 		w.labels = in.AppendLabels(w.labels[:0], w.code)
-		w.noteDispatch()
-	case wasm.OpBr:
+	case in.Op == wasm.OpBr && w.live:
 		w.labels = append(w.labels[:0], w.thread(in))
-		if w.labels[0] != in.Index {
-			w.copy(in.Imm)
-			w.out = wasm.AppendUint32(w.out, w.labels[0])
-			w.copied = in.End
-		}
 	default:
 		w.labels = append(w.labels[:0], in.Index)
 	}
-	back, total := false, w.debt // whether it leads back to a loop; what is due then
+	back, total := false, w.debt // whether it may turn to a loop; what is due then
+	var f *frame
 	for _, label := range w.labels {
-		f, bases, err := w.target(label)
-		if err != nil {
-			return err
+		if uint64(label) >= uint64(len(w.frames)) {
+			return fmt.Errorf("%w: there is no label %d", wasm.ErrMalformed, label)
 		}
-		if f.op == wasm.OpLoop {
-			back, total = true, max(total, w.debt+bases)
-			if in.Op == wasm.OpBrIf && !f.params {
-				w.branchBack(in, total+chargeWeight)
-				return nil
-			}
+		if f = w.target(label); f.op == wasm.OpLoop {
+			back, total = true, max(total, w.debt+w.bases-f.bases)
 		}
+	}
+	switch {
+	case !w.live:
+		w.relabelAll(in)
+		return nil
+	case in.Op == wasm.OpBrTable:
+		w.noteDispatch()
+	case back && !f.params:
+		w.turn(in, f, total+chargeWeight)
+		w.live = in.Op == wasm.OpBrIf
+		return nil
 	}
 	if back {
 		w.charge(in.Start, total+chargeWeight)
 		w.debt = 0
 	}
+	w.forward(in)
+	w.relabelAll(in)
+	w.live = in.Op == wasm.OpBrIf
+	return nil
+}
+
+// target returns the frame that a label names.
+func (w *writer) target(label uint32) *frame { return &w.frames[len(w.frames)-1-int(label)] }
+
+// forward carries the debt to where a branch leads.
+func (w *writer) forward(in wasm.Instr) {
 	for _, label := range w.labels {
-		f, bases, _ := w.target(label)
+		f := w.target(label)
+		bases := w.bases - f.bases // of the loops that the branch leaves
 		switch {
 		case f == &w.frames[0]:
 			if w.debt+bases > maxOwed {
@@ -350,23 +381,13 @@ func (w *writer) branch(in wasm.Instr) error {
 			f.in = max(f.in, w.debt+bases)
 		}
 	}
-	w.live = in.Op == wasm.OpBrIf
-	return nil
-}
-
-// branchBack writes a br_if to a loop such that it is charged only if it is
-// taken: as "if, charge, br, end".
-func (w *writer) branchBack(in wasm.Instr, units int) {
-	w.copy(in.Start)
-	w.out = append(w.out, byte(wasm.OpIf), emptyBlock)
-	w.out = w.appendCharge(w.out, units)
-	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpBr)), in.Index+1)
-	w.out = append(w.out, byte(wasm.OpEnd))
-	w.copied = in.End
 }
 
 // call charges where a call must be, and shifts function indexes.
 func (w *writer) call(in wasm.Instr) error {
+	if in.Op == wasm.OpCall && in.Index < w.g.imported && w.live {
+		w.debt += hostWeight
+	}
 	if to, ok := w.g.callee(in); ok && w.live {
 		callee := &w.g.nodes[to]
 		w.debt += callee.owed()

@@ -31,6 +31,7 @@ type node struct {
 	taken    bool // its address is: it may be called indirectly
 	pays     bool // it charges when it begins
 	indirect bool // it charges before indirect calls
+	loops    []loop
 }
 
 type visitState byte
@@ -191,9 +192,17 @@ func (g *graph) callee(in wasm.Instr) (n uint32, ok bool) {
 // read reads what a function calls and needs.
 func (g *graph) read(i int, f *findings) error {
 	n := &g.nodes[i]
-	r := wasm.NewReader(g.m.Code[i].Code)
-	for in, ok := r.Next(); ok; in, ok = r.Next() {
+	code := g.m.Code[i].Code
+	r := wasm.NewReader(code)
+	var l loops
+	for {
+		n.cost += r.Plain(maxStretch).N
+		in, ok := r.Next()
+		if !ok {
+			break
+		}
 		n.cost += weight(in.Op)
+		l.see(in, code)
 		if to, ok := g.callee(in); ok {
 			n.calls = append(n.calls, to)
 			continue
@@ -213,6 +222,7 @@ func (g *graph) read(i int, f *findings) error {
 			f.needs.tables = append(f.needs.tables, in.Index)
 		}
 	}
+	n.loops = l.all
 	return r.Err()
 }
 
@@ -251,8 +261,7 @@ func (g *graph) visit(root int) {
 		case callee.state == open && to < g.functions:
 			callee.pays = true
 		case callee.state == open:
-			n.indirect = true // a type is no place to charge at: its caller is on the circle too
-			n.cost = maxOwed  // what its functions owe is not known yet
+			n.indirect = true // a type is no place to charge at; its caller pays, also what the callee owes
 		case top.node >= g.functions:
 			n.cost = max(n.cost, callee.owed())
 		default:

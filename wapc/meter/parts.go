@@ -3,6 +3,7 @@ package meter
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/waxosuit/waxo/wapc/wasm"
 )
@@ -13,7 +14,7 @@ import (
 const (
 	smallBulk = 4 << 10
 	bulkShift = 2
-	chunk     = 64 << 10
+	chunk     = 256 << 10
 )
 
 // parts is what is added to a module, with the numbers that it will have.
@@ -104,22 +105,39 @@ func (p *parts) renumber() error {
 	if err != nil {
 		return err
 	}
-	content, ok := p.m.Custom(wasm.NameSection)
-	if !ok {
-		return nil
-	}
-	names, err := wasm.DecodeNames(content)
-	if err != nil { // names are for traps; wrong ones would mislead
-		names = &wasm.Names{}
+	p.rename(shifted)
+	return nil
+}
+
+// rename shifts the names of functions, which traps tell, and names what is
+// new. A function without a name gets the number that it had, in the form in
+// which a trap would have told it.
+func (p *parts) rename(shifted []uint32) {
+	names := &wasm.Names{}
+	if content, ok := p.m.Custom(wasm.NameSection); ok {
+		if decoded, err := wasm.DecodeNames(content); err == nil { // else they would mislead
+			names = decoded
+		}
 	}
 	names.RenumberFuncs(shifted)
 	names.Labels = nil // there are more blocks now
-	for i, f := range p.added {
-		names.SetFunc(p.refill+uint32(i), f.name)
+	all := make([]wasm.Name, 0, len(shifted)+1+len(p.added))
+	named := names.Funcs
+	for i := range uint32(len(shifted)) {
+		if i == p.look {
+			all = append(all, wasm.Name{Func: p.look, Name: ImportModule + "." + ImportName})
+		}
+		name := wasm.Name{Func: shifted[i], Name: "$" + strconv.Itoa(int(i))}
+		if len(named) > 0 && named[0].Func == name.Func {
+			name, named = named[0], named[1:]
+		}
+		all = append(all, name)
 	}
-	names.SetFunc(p.look, ImportModule+"."+ImportName)
+	for i, f := range p.added {
+		all = append(all, wasm.Name{Func: p.refill + uint32(i), Name: f.name})
+	}
+	names.Funcs = all
 	p.m.SetCustom(wasm.NameSection, names.Encode())
-	return nil
 }
 
 // shift gives a function's new index.

@@ -24,10 +24,14 @@ func (w *writer) noteDispatch() {
 	}
 	loop := &w.frames[at]
 	blocks := len(w.frames) - 1 - at
-	if loop.op != wasm.OpLoop || loop.params || w.last[1].Op != wasm.OpLocalGet || w.number-loop.number != blocks+2 {
+	if loop.op != wasm.OpLoop || loop.params || w.run.N == 0 || w.number-loop.number != blocks+2 {
 		return
 	}
-	loop.dispatch = dispatch{known: true, local: w.last[1].Index, from: len(w.places)}
+	local, ok := w.variable(w.run.Last, wasm.OpLocalGet)
+	if !ok {
+		return
+	}
+	loop.dispatch = dispatch{known: true, local: local, from: len(w.places)}
 	for _, label := range w.labels {
 		w.places = append(w.places, len(w.frames)-1-int(label)) // negative if there is no such label
 	}
@@ -43,10 +47,13 @@ func (w *writer) thread(in wasm.Instr) uint32 {
 	}
 	loop := &w.frames[at]
 	d := loop.dispatch
-	if !d.known || w.last[0].Op != wasm.OpI32Const || w.last[1].Op != wasm.OpLocalSet || w.last[1].Index != d.local {
+	if !d.known || w.run.N < 2 || wasm.Opcode(w.code[w.run.Before]) != wasm.OpI32Const {
 		return in.Index
 	}
-	value, _, err := wasm.Int32(w.code[w.last[0].Imm:w.last[0].End])
+	if local, ok := w.variable(w.run.Last, wasm.OpLocalSet); !ok || local != d.local {
+		return in.Index
+	}
+	value, _, err := wasm.Int32(w.code[w.run.Before+1 : w.run.Last])
 	if err != nil {
 		return in.Index
 	}
@@ -55,4 +62,11 @@ func (w *writer) thread(in wasm.Instr) uint32 {
 		return in.Index // the loop again, or a block that has ended
 	}
 	return uint32(len(w.frames) - 1 - place)
+}
+
+// variable returns the local variable of the instruction at an offset, if it is
+// of that kind.
+func (w *writer) variable(at int, op wasm.Opcode) (local uint32, ok bool) {
+	local, _, err := wasm.Uint32(w.code[at+1:])
+	return local, err == nil && wasm.Opcode(w.code[at]) == op
 }

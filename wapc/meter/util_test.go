@@ -56,6 +56,12 @@ func start(t testing.TB, config wazero.RuntimeConfig, module []byte, g *guest) *
 	if _, err := host.NewFunctionBuilder().WithGoModuleFunction(look, nil, nil).Export(meter.ImportName).Instantiate(ctx); err != nil {
 		t.Fatal(err)
 	}
+	plus := api.GoModuleFunc(func(_ context.Context, _ api.Module, stack []uint64) { stack[0] = uint64(uint32(stack[0]) + 1) })
+	number := []api.ValueType{api.ValueTypeI32}
+	host = r.NewHostModuleBuilder("waxo_test")
+	if _, err := host.NewFunctionBuilder().WithGoModuleFunction(plus, number, number).Export("plus").Instantiate(ctx); err != nil {
+		t.Fatal(err)
+	}
 	var err error
 	if g.Module, err = r.InstantiateWithConfig(ctx, module, wazero.NewModuleConfig().WithStartFunctions("_initialize")); err != nil {
 		t.Fatal(err)
@@ -85,3 +91,13 @@ type buildError struct {
 }
 
 func (e *buildError) Error() string { return e.err.Error() + "\n" + e.text }
+
+// testModule returns a module of testdata.
+func testModule(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name+".wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

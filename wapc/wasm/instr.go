@@ -258,3 +258,59 @@ func (r *Reader) types() error {
 	}
 	return err
 }
+
+// Run is a run of plain instructions.
+type Run struct {
+	N      int // how many they are
+	Before int // where the last but one starts; negative if there is none
+	Last   int // where the last starts; negative if there is none
+	End    int // where the next instruction starts
+}
+
+// Plain reads plain instructions, at most so many: constants, accesses to
+// variables and memory, and what takes a few cycles, of which most code is made.
+// It is many times faster than Next, to which it leaves all others, among them
+// those that are encoded in an unusual way.
+func (r *Reader) Plain(most int) Run {
+	run := Run{Before: -1, Last: -1, End: r.at}
+	if r.done {
+		return run
+	}
+	for ; run.N < most && run.End < len(r.code); run.N++ {
+		at := run.End + 1
+		switch class := runOps[r.code[run.End]]; class {
+		case immNone:
+		case immF32:
+			at += 4
+		case immF64:
+			at += 8
+		case immMemory:
+			if at < len(r.code) && r.code[at] >= 0x40 { // more than an alignment
+				at = len(r.code)
+			}
+			at = shortLEB(r.code, at)
+			at = shortLEB(r.code, at)
+		case immIndex:
+			at = shortLEB(r.code, at)
+		default:
+			at = len(r.code) + 1
+		}
+		if at > len(r.code) {
+			break
+		}
+		run.Before, run.Last, run.End = run.Last, run.End, at
+	}
+	r.at = run.End
+	return run
+}
+
+// shortLEB returns where an integer of at most four bytes ends, which fits in
+// any type; behind the code's end if it is longer.
+func shortLEB(code []byte, at int) int {
+	for end := min(at+4, len(code)); at < end; at++ {
+		if code[at] < 0x80 {
+			return at + 1
+		}
+	}
+	return len(code) + 1
+}

@@ -36,7 +36,52 @@ func walk(t *testing.T, code []byte) []wasm.Instr {
 	if _, ok := r.Next(); ok {
 		t.Fatal("there is an instruction after the last")
 	}
+	walkPlain(t, code, all, r.Err())
 	return all
+}
+
+// walkPlain checks that a reader which reads plain instructions in runs finds
+// the same instructions, and the same error.
+func walkPlain(t *testing.T, code []byte, all []wasm.Instr, failure error) {
+	t.Helper()
+	r := wasm.NewReader(code)
+	for i, most := 0, 0; ; i++ {
+		most = (most + 1) % 4
+		run := r.Plain(most)
+		if i+run.N > len(all) || run.N > most {
+			t.Fatalf("a run of %d after %d of %d instructions", run.N, i, len(all))
+		}
+		before, last := -1, -1
+		for _, in := range all[i : i+run.N] {
+			before, last = last, in.Start
+			if in.End > run.End {
+				t.Fatalf("the run ends at %d, in the middle of %+v", run.End, in)
+			}
+		}
+		if run.Before != before || run.Last != last {
+			t.Fatalf("the last instructions of a run start at %d, %d, want %d, %d", run.Before, run.Last, before, last)
+		}
+		i += run.N
+		in, ok := r.Next()
+		if !ok && i == len(all) {
+			break
+		}
+		if !ok || i == len(all) || in != all[i] {
+			t.Fatalf("instruction %d of %d is %+v, %t", i, len(all), in, ok)
+		}
+	}
+	if fmt.Sprint(r.Err()) != fmt.Sprint(failure) {
+		t.Fatalf("the error is %v, want %v", r.Err(), failure)
+	}
+}
+
+// Most of what compilers make is plain.
+func TestPlain(t *testing.T) {
+	c := wasm.NewCode(1)
+	c.Get(0).I32(-5).Mem(wasm.OpI32Load, 300).Op(wasm.OpI32Add).I64(1 << 20).Set(0).Op(wasm.OpI32DivU)
+	if run := wasm.NewReader(c.Body().Code).Plain(100); run.N != 6 {
+		t.Errorf("a run of %d instructions, want 6", run.N)
+	}
 }
 
 // sample is one instruction with immediates that take more than a byte where

@@ -138,6 +138,26 @@ const plainOps = "" +
 	"................" + // e0
 	"................" //  f0 prefixes
 
+// runOps has the plain instructions, those of Run: "i" also stands for other
+// integers. Divisions and square roots are not plain, as they are slow.
+const runOps = "" +
+	".n.............." + // 00 nop
+	"..........nn...." + // 10 drop, select
+	"iiiii...mmmmmmmm" + // 20 variables, loads
+	"mmmmmmmmmmmmmmmi" + // 30 loads, stores, memory.size
+	".ii48nnnnnnnnnnn" + // 40 constants, comparisons
+	"nnnnnnnnnnnnnnnn" + // 50
+	"nnnnnnnnnnnnn..." + // 60
+	".nnnnnnnnnnnnnn." + // 70
+	"...nnnnnnnnnnnnn" + // 80
+	"n.nnn.nnnnnnnnn." + // 90
+	"nnn.nnnnnnnnnnnn" + // a0
+	"nnnnnnnnnnnnnnnn" + // b0
+	"nnnnn..........." + // c0 sign extension
+	"................" + // d0
+	"................" + // e0
+	"................" //  f0
+
 // miscOps stand behind 0xfc: saturating truncation, bulk memory, tables.
 const miscOps = "nnnnnnnnjijijijiii"
 

@@ -14,48 +14,58 @@ const (
 	maxLocals        = 50_000  // of a function, as browsers have it
 )
 
-// inspection is what is known of a module before it is compiled.
-type inspection struct {
-	imports   []string
-	form      callForm
-	memoryMin int64  // bytes
-	code      []byte // what is compiled in its place
+// prepared is a module that was checked and made ready for the engine.
+type prepared struct {
+	facts
+	code     []byte // what the engine compiles; nil if the machine code is there already
+	skeleton []byte // what it reads instead where it has the machine code: see skeleton.go
+	spans    []span // what its memory holds at the start
 }
 
-// inspect checks a module against the protocol and bounds what it can do to
-// its host. Its errors are those of Engine.Compile.
-func inspect(module []byte) (*inspection, error) {
+// facts are what is known of a module besides its code.
+type facts struct {
+	Imports   []string
+	Form      callForm
+	MemoryMin int64 // bytes
+}
+
+// prepare checks a module against the protocol, bounds what it can do to its
+// host, and takes its data out. Its errors are those of Engine.Compile.
+func prepare(module []byte, key moduleKey) (*prepared, error) {
 	m, err := wasm.Decode(module)
 	if err != nil {
 		return nil, &FormatError{err}
 	}
-	var i inspection
-	if i.form, err = checkImports(m); err != nil {
+	p := &prepared{}
+	if p.Form, err = checkImports(m); err != nil {
 		return nil, err
 	}
 	memory, err := checkExports(m)
 	if err != nil {
 		return nil, err
 	}
-	i.memoryMin = int64(memory.Min << 16)
+	p.MemoryMin = int64(memory.Min << 16)
 	for _, imp := range m.Imports {
-		i.imports = append(i.imports, imp.Module+"."+imp.Name)
+		p.Imports = append(p.Imports, imp.Module+"."+imp.Name)
 	}
 	if err := bound(m); err != nil {
+		return nil, &FormatError{err}
+	}
+	if p.spans, err = takeData(m); err != nil {
 		return nil, &FormatError{err}
 	}
 	strip(m)
 	if err := meter.Rewrite(m, nil); err != nil {
 		return nil, &FormatError{err}
 	}
-	i.code = m.Encode()
-	return &i, nil
+	p.code = m.Encode()
+	p.skeleton = skeletonOf(m, key)
+	return p, nil
 }
 
 // strip drops the custom sections but the functions' names, which traps tell:
-// the engine makes no use of them. Claims above all: compiled code is kept by the bytes
-// that it was compiled from, and a module that is signed again has other claims
-// and the same code.
+// the engine makes no use of them. Compiled code is kept without regard to them:
+// a module that is signed again has other claims and the same code.
 func strip(m *wasm.Module) {
 	m.Customs = slices.DeleteFunc(m.Customs, func(c wasm.Custom) bool { return c.Name != wasm.NameSection })
 }
