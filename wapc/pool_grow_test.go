@@ -65,6 +65,7 @@ func TestBusyGuestsDoNotMultiply(t *testing.T) {
 				t.Error(o.err)
 			}
 		}
+		synctest.Wait() // for starts that nobody waits for any more
 		if s := p.Stats(); s.Instances > 4*runtime.GOMAXPROCS(0) || s.Calls != 100 || s.Idle != s.Instances {
 			t.Errorf("stats: %+v", s)
 		}

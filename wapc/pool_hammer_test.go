@@ -111,19 +111,23 @@ func hammer(t *testing.T, opts wapc.PoolOptions) {
 	if err := p.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	s := p.Stats()
+	// Calls of the Host count as well.
+	ends.check(t, p.Stats(), uint64(h.n.Load()), opts.MaxWaiting >= 0)
+}
+
+// check holds the stats of a closed pool to what its callers saw.
+func (n *tally) check(t *testing.T, s wapc.Stats, nested uint64, queue bool) {
 	if s.Instances != 0 || s.Waiting != 0 || s.MemoryBytes != 0 {
 		t.Errorf("afterwards: %+v", s)
 	}
-	// Calls of the Host count as well.
-	ran := ends.served.Load() + ends.trapped.Load() + ends.timedOut.Load()
-	if s.Calls < ran || s.Calls > ran+ends.left.Load()+ends.other.Load()+uint64(h.n.Load()) {
+	ran := n.served.Load() + n.trapped.Load() + n.timedOut.Load()
+	if s.Calls < ran || s.Calls > ran+n.left.Load()+n.other.Load()+nested {
 		t.Errorf("%d calls ran, stats: %+v", ran, s)
 	}
-	if s.Traps < ends.trapped.Load() || s.Deadlines < ends.timedOut.Load() || s.Replaced < s.Traps {
-		t.Errorf("%d traps and %d deadlines, stats: %+v", ends.trapped.Load(), ends.timedOut.Load(), s)
+	if s.Traps < n.trapped.Load() || s.Deadlines < n.timedOut.Load() || s.Replaced < s.Traps {
+		t.Errorf("%d traps and %d deadlines, stats: %+v", n.trapped.Load(), n.timedOut.Load(), s)
 	}
-	if ran == 0 && opts.MaxWaiting >= 0 {
+	if ran == 0 && queue {
 		t.Error("no call ran")
 	}
 }

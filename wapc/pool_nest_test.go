@@ -56,6 +56,7 @@ func nestOf(t *testing.T, n *nest, opts wapc.PoolOptions, f func(t *testing.T, p
 			n.call = p.Call
 		}
 		f(t, p)
+		synctest.Wait() // for starts that nobody waits for any more
 		if s := p.Stats(); s.Busy != 0 || s.Waiting != 0 || s.Instances > max(opts.MaxInstances, 1) {
 			t.Errorf("in the end: %+v", s)
 		}
