@@ -234,7 +234,7 @@ func TestDamagedEntries(t *testing.T) {
 		for _, size := range []int{1, 14, 30, len(whole) / 2, len(whole) - 1} {
 			damage(fmt.Sprint("cut to ", size), whole[:size])
 		}
-		step := max(1, len(whole)/60)
+		step := max(1, len(whole)/25)
 		for at := 0; at < len(whole); at += step {
 			flipped := slices.Clone(whole)
 			flipped[at] ^= 1 << (at % 8)
@@ -383,7 +383,8 @@ func TestManyMakeTheSameEntry(t *testing.T) {
 	wg.Wait()
 	close(stop)
 	vandal.Wait()
-	if !serves(t, dir) && !serves(t, dir) {
+	serves(t, dir)
+	if !serves(t, dir) {
 		t.Error("the cache is of no use afterwards")
 	}
 	for _, f := range filesIn(dir) {
