@@ -113,7 +113,6 @@ func configs(features api.CoreFeatures) []specConfig {
 	all := []specConfig{
 		{features: features, interpreter: true, interval: tiny},
 		{features: features, interval: tiny},
-		{features: features, interpreter: true, interval: 7},
 		{features: features},
 	}
 	if testing.Short() {
