@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/waxosuit/waxo/wapc/meter"
+	"github.com/waxosuit/waxo/wapc/wasm"
 )
 
 // engines runs a test with compiled code and in the interpreter.
@@ -165,13 +169,167 @@ func TestDeterministic(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	g := start(t, wazero.NewRuntimeConfigInterpreter(), rewritten(t, testModule(t, "work"), nil), &guest{})
-	f := g.ExportedFunction("recursion").Definition()
-	if f.DebugName() == "" || g.ExportedFunction("imported") == nil {
-		t.Errorf("names: %q", f.DebugName())
+	m, err := wasm.Decode(rewritten(t, testModule(t, "work"), nil))
+	if err != nil {
+		t.Fatal(err)
 	}
-	_, err := g.ExportedFunction("fill_trap").Call(t.Context(), 1)
-	if err == nil || strings.Contains(err.Error(), "waxo.") {
-		t.Errorf("the trap came from what was added: %v", err)
+	content, _ := m.Custom(wasm.NameSection)
+	names, err := wasm.DecodeNames(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]uint32{}
+	for _, n := range names.Funcs {
+		got[n.Name] = n.Func
+	}
+	var fib uint32 // is the first that calls itself
+	for i := range m.Code {
+		if self := uint32(m.ImportedFuncs() + i); fib == 0 && calls(m.Code[i].Code, self) {
+			fib = self
+		}
+	}
+	if len(got) != m.ImportedFuncs()+len(m.Code) || got["plus"] != 0 || got["waxo.look"] != 1 || got["begin"] != 2 || got["fib"] != fib {
+		t.Errorf("%d names: plus %d, waxo.look %d, begin %d, fib %d, want 0, 1, 2, %d",
+			len(got), got["plus"], got["waxo.look"], got["begin"], got["fib"], fib)
+	}
+}
+
+func calls(code []byte, f uint32) bool {
+	r := wasm.NewReader(code)
+	for in, ok := r.Next(); ok; in, ok = r.Next() {
+		if in.Op == wasm.OpCall && in.Index == f {
+			return true
+		}
+	}
+	return false
+}
+
+// Jumps of Go's kind lead forward at once.
+func TestForwardJumps(t *testing.T) {
+	m, err := wasm.Decode(testModule(t, "work"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func() (charges int) {
+		for _, e := range m.Exports {
+			if e.Name != "states" {
+				continue
+			}
+			r := wasm.NewReader(m.Code[int(e.Index)-m.ImportedFuncs()].Code)
+			for in, ok := r.Next(); ok; in, ok = r.Next() {
+				if in.Op == wasm.OpGlobalSet {
+					charges++
+				}
+			}
+		}
+		return charges
+	}
+	if n := count(); n != 0 {
+		t.Fatalf("the fixture sets %d globals", n)
+	}
+	if err := meter.Rewrite(m, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(); n != 2 { // of seven branches to the loop, two lead back
+		t.Errorf("%d charges, want 2", n)
+	}
+}
+
+func TestNoCode(t *testing.T) {
+	for _, m := range []*wasm.Module{{}, {
+		Types:   []wasm.FuncType{{Params: []wasm.ValType{wasm.I32}}},
+		Imports: []wasm.Import{{Module: "m", Name: "f", Type: wasm.ExternType{Kind: wasm.KindFunc}}},
+	}} {
+		module := m.Encode()
+		if !bytes.Equal(rewritten(t, module, nil), module) {
+			t.Errorf("%x has become another", module)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	const br, brIf, call = byte(wasm.OpBr), byte(wasm.OpBrIf), byte(wasm.OpCall)
+	const loop, els, end = byte(wasm.OpLoop), byte(wasm.OpElse), byte(wasm.OpEnd)
+	for name, code := range map[string][]byte{
+		"label":             {br, 1, end},
+		"label behind a br": {br, 0, brIf, 9, end},
+		"huge label":        {br, 0xff, 0xff, 0xff, 0xff, 0x0f, end},
+		"labels":            {0x41, 0, byte(wasm.OpBrTable), 1, 0, 7, end},
+		"function":          {call, 1, end},
+		"reference":         {byte(wasm.OpRefFunc), 99, end},
+		"else":              {els, end},
+		"two elses":         {0x41, 0, byte(wasm.OpIf), 0x40, els, els, end, end},
+		"block type":        {loop, 9, end, end},
+		"no end":            {loop, 0x40, end},
+		"nothing":           nil,
+		"table":             {0xfc, 15, 3, end},
+	} {
+		m := &wasm.Module{Types: []wasm.FuncType{{}}, Funcs: []uint32{0}, Code: []wasm.Body{{Code: code}}}
+		if err := meter.Rewrite(m, nil); !errors.Is(err, wasm.ErrMalformed) || !strings.HasPrefix(err.Error(), "meter: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	good := func() *wasm.Module {
+		return &wasm.Module{Types: []wasm.FuncType{{}}, Funcs: []uint32{0}, Code: []wasm.Body{{Code: []byte{end}}}}
+	}
+	for _, interval := range []int{-1, 1<<30 + 1} {
+		if err := meter.Rewrite(good(), &meter.Options{Interval: interval}); err == nil {
+			t.Errorf("an interval of %d is accepted", interval)
+		}
+	}
+	m := good()
+	m.Funcs[0] = 5
+	if err := meter.Rewrite(m, nil); !errors.Is(err, wasm.ErrMalformed) {
+		t.Errorf("a function of type 5: %v", err)
+	}
+	m = good()
+	m.Code = append(m.Code, m.Code[0])
+	if err := meter.Rewrite(m, nil); !errors.Is(err, wasm.ErrMalformed) {
+		t.Errorf("more code than functions: %v", err)
+	}
+}
+
+// What is metered is valid if, and only if, it was valid before.
+func FuzzRewrite(f *testing.F) {
+	f.Add(testModule(f, "work"))
+	f.Add((&wasm.Module{}).Encode())
+	config := wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features)
+	f.Fuzz(func(t *testing.T, module []byte) {
+		m, err := wasm.Decode(module)
+		if err != nil {
+			return
+		}
+		r := wazero.NewRuntimeWithConfig(t.Context(), config)
+		defer r.Close(t.Context())
+		_, before := r.CompileModule(t.Context(), module)
+		if err := meter.Rewrite(m, nil); err != nil {
+			if before == nil {
+				t.Fatalf("a valid module is refused: %v", err)
+			}
+			return
+		}
+		_, after := r.CompileModule(t.Context(), m.Encode())
+		if before == nil && after != nil || before != nil && after == nil && len(m.Customs) == 0 {
+			t.Fatalf("before: %v, after: %v", before, after)
+		}
+	})
+}
+
+func TestFixtureIsUpToDate(t *testing.T) {
+	wat2wasm, err := exec.LookPath("wat2wasm")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("wat2wasm of wabt is missing: %v", err)
+	}
+	out := filepath.Join(t.TempDir(), "work.wasm")
+	cmd := exec.CommandContext(t.Context(), wat2wasm, "--debug-names", "--enable-tail-call", "testdata/work.wat", "-o", out)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	fresh, err := os.ReadFile(out)
+	if err != nil || !bytes.Equal(fresh, testModule(t, "work")) {
+		t.Errorf("testdata/work.wasm is not what work.wat compiles to (%v)", err)
 	}
 }
