@@ -67,9 +67,13 @@ func newCompare(t testing.TB) wasmtest.Compare {
 //
 //	go test ./wapc/meter/metertest -run TestDifferential -duration 60s -seed 1000
 func TestDifferential(t *testing.T) {
+	count := uint64(200)
+	if testing.Short() || race {
+		count = 60
+	}
 	c := wasmtest.Campaign{
 		Generate: wasmgen.Options{Proposals: true},
-		First:    *firstSeed, Count: 200, Duration: *duration, Rewrite: metered(tiny),
+		First:    *firstSeed, Count: count, Duration: *duration, Rewrite: metered(tiny),
 	}
 	ends := c.Run(t, func() wasmtest.Compare { return newCompare(t) })
 	if ends["result"] == 0 || ends["unreachable"] == 0 || ends["out of bounds memory access"] == 0 {

@@ -111,12 +111,11 @@ func checkTally(t *testing.T, config specConfig, sum tally) {
 // configs are the engines that a script is run in.
 func configs(features api.CoreFeatures) []specConfig {
 	all := []specConfig{
-		{features: features, interpreter: true, interval: tiny},
 		{features: features, interval: tiny},
-		{features: features, interpreter: true, interval: 7},
+		{features: features, interpreter: true, interval: tiny},
 		{features: features},
 	}
-	if testing.Short() {
+	if testing.Short() || race {
 		return all[:1]
 	}
 	return all

@@ -62,6 +62,9 @@ func (f *body) newLocal(t wasm.ValType) uint32 {
 func (f *body) write() wasm.Body {
 	if !f.self.leaf {
 		f.burn(1)
+		if f.src.chance(40) {
+			f.recurse()
+		}
 	}
 	f.statements(2 + f.src.below(8))
 	f.exprs(f.self.Results)
@@ -74,6 +77,25 @@ func (f *body) write() wasm.Body {
 		b.Locals = append(b.Locals, wasm.Locals{Count: 1, Type: l.t})
 	}
 	return b
+}
+
+// recurse calls this function or one that may call it, straight away.
+func (f *body) recurse() {
+	i := f.g.imported + f.src.below(len(f.g.funcs)-f.g.imported)
+	if f.src.chance(170) {
+		i = slices.IndexFunc(f.g.funcs, func(other function) bool { return other.index == f.self.index && !other.host })
+	}
+	callee := &f.g.funcs[i]
+	for _, t := range callee.Params {
+		f.simple(t)
+	}
+	if f.g.slots[i] != noSlot && f.g.tableTypes[0].Elem == wasm.FuncRef && f.src.chance(170) {
+		f.tableIndex(i)
+		f.index(wasm.OpCallIndirect, callee.index, 0)
+	} else {
+		f.index(wasm.OpCall, uint32(i))
+	}
+	f.dropAll(callee.Results)
 }
 
 // burn takes fuel, and leaves the function if there is not enough.

@@ -77,7 +77,7 @@ func (f *body) bulk() {
 	if len(f.g.segments) == 0 && k >= 6 {
 		k = 1
 	}
-	if f.g.memorySize > 1<<16 && k < 6 && f.src.chance(60) {
+	if f.g.memorySize > 1<<16 && k < 6 && f.src.chance(110) {
 		f.longBulk(k < 3)
 		return
 	}
@@ -127,7 +127,8 @@ func (f *body) longBulk(copies bool) {
 		f.i32(int32(f.src.below(256))).i32(int32(n)).op(opMemFill).b = append(f.b, 0)
 		return
 	}
-	from := max(0, min(to+f.src.below(4000)-2000, size-n))
+	apart := pick(&f.src, []int{2000, 60_000})
+	from := max(0, min(to+f.src.below(2*apart)-apart, size-n))
 	f.i32(int32(from)).i32(int32(n)).op(opMemCopy).b = append(f.b, 0, 0)
 }
 

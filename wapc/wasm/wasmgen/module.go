@@ -52,10 +52,7 @@ func newGenerator(choices []byte, opts *Options) *generator {
 	return g
 }
 
-var (
-	numbers = []wasm.ValType{i32, i32, i64, f32, f64, i32, v128}
-	values  = []wasm.ValType{i32, i64, f32, f64, i32, i64, v128, wasm.FuncRef, wasm.ExternRef}
-)
+var values = []wasm.ValType{i32, i64, f32, f64, i32, i64, v128, wasm.FuncRef, wasm.ExternRef}
 
 func (g *generator) types() {
 	g.m.AddType(wasm.FuncType{})
