@@ -141,7 +141,7 @@ func newPool(m *Module, opts *PoolOptions) *Pool {
 	p := &Pool{
 		module:    m,
 		opts:      o,
-		startSize: m.facts.MemoryMin,
+		startSize: m.memoryMin,
 		runners:   runners(),
 		quit:      make(chan struct{}),
 		drained:   make(chan struct{}),

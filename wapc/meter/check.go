@@ -26,6 +26,10 @@ func (g *graph) check(in wasm.Instr, code []byte) error {
 		if index, ok := blockType(in, code); ok {
 			return g.checkType(uint64(index))
 		}
+	case wasm.OpMemoryGrow: // which is replaced
+		if in.End != in.Imm+1 || code[in.Imm] != 0 {
+			return fmt.Errorf("%w: memory.grow of another memory than the first", wasm.ErrMalformed)
+		}
 	}
 	return nil
 }
