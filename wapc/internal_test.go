@@ -14,8 +14,8 @@ func TestParseTrap(t *testing.T) {
 		stack        []string
 	}{
 		{"wasm error: unreachable\nwasm stack trace:\n\tguest.wasm.f(i32,i32) i32\n\tguest.wasm.g() (i32,i64)\n\t.$7()",
-			"unreachable", []string{"f", "g", "$6"}},
-		{"stopped (recovered by wazero)\nwasm stack trace:\n\twaxo.look()\n\t.$9()\n\t.$7()", "stopped", []string{"$6"}},
+			"unreachable", []string{"f", "g", "$7"}},
+		{"stopped (recovered by wazero)\nwasm stack trace:\n\twaxo.look()\n\t.waxo.refill()\n\t.$7()", "stopped", []string{"$7"}},
 		{"wasm error: out of bounds memory access\nwasm stack trace:\n\tguest.wasm.waxo.fill(i32,i32)\n\tguest.wasm.f()",
 			"out of bounds memory access", []string{"f"}},
 		{"start function[3] failed: wasm error: integer divide by zero\nwasm stack trace:\n\tguest.wasm.main.init()",

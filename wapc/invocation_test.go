@@ -147,7 +147,7 @@ func TestHostCallsWithoutEnd(t *testing.T) {
 				return nil, answer
 			}}
 			m := compile(t, engine(t, &wapc.EngineOptions{Interpreter: interpreter}), "looping")
-			p, err := m.NewPool(&wapc.PoolOptions{Host: h, CallTimeout: short})
+			p, err := m.NewPool(&wapc.PoolOptions{Host: h, CallTimeout: short, QueueTimeout: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -62,7 +62,7 @@ func TestTrapNamesFunctions(t *testing.T) {
 func TestDeadline(t *testing.T) {
 	for _, interpreter := range []bool{false, true} {
 		m := compile(t, engine(t, &wapc.EngineOptions{Interpreter: interpreter}), "puppet8")
-		p, err := m.NewPool(&wapc.PoolOptions{CallTimeout: short})
+		p, err := m.NewPool(&wapc.PoolOptions{CallTimeout: short, QueueTimeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestDeadlineInAHostCall(t *testing.T) {
 		return nil, ctx.Err()
 	}}
 	begin := time.Now()
-	_, err := run(t, &wapc.PoolOptions{Host: h, CallTimeout: short}, called("", "n", "Get", "").do(end, 1))
+	_, err := run(t, &wapc.PoolOptions{Host: h, CallTimeout: short, QueueTimeout: time.Minute}, called("", "n", "Get", "").do(end, 1))
 	e := as[*wapc.DeadlineError](t, err)
 	if len(e.Stack) == 0 || e.Stack[0] != "wapc.__host_call" {
 		t.Errorf("the stack is %q", e.Stack)
@@ -160,7 +160,7 @@ func TestNestedDeadline(t *testing.T) {
 		out, innerErr = inner.Call(ctx, "inner", (&script{}).do(spin).bytes())
 		return out, innerErr
 	}}
-	_, err := run(t, &wapc.PoolOptions{Host: h, CallTimeout: short}, called("", "n", "Get", "").do(end, 1))
+	_, err := run(t, &wapc.PoolOptions{Host: h, CallTimeout: short, QueueTimeout: time.Minute}, called("", "n", "Get", "").do(end, 1))
 	as[*wapc.DeadlineError](t, err)
 	if errors.As(innerErr, new(*wapc.DeadlineError)) || !errors.Is(innerErr, context.DeadlineExceeded) {
 		t.Fatalf("the inner call failed with %v", innerErr)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/waxosuit/waxo/wapc"
 )
@@ -108,7 +109,7 @@ func TestTooManyLocals(t *testing.T) {
 func TestEndlessWithoutLoops(t *testing.T) {
 	for _, interpreter := range []bool{false, true} {
 		m := compile(t, engine(t, &wapc.EngineOptions{Interpreter: interpreter}), "branching")
-		p, err := m.NewPool(&wapc.PoolOptions{CallTimeout: short})
+		p, err := m.NewPool(&wapc.PoolOptions{CallTimeout: short, QueueTimeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -71,21 +71,10 @@ func parseTrap(text, module string) (reason string, stack []string) {
 // meterPrefix is how the names begin of what metering adds to a module.
 const meterPrefix = meter.ImportModule + "."
 
-// unmetered takes what metering has added off a stack, which is innermost, and
-// numbers functions without a name as they were.
+// unmetered takes what metering has added off a stack, which is innermost.
 func unmetered(stack []string) []string {
-	if len(stack) > 1 && stack[0] == meterPrefix+meter.ImportName {
-		stack = stack[2:] // the function that looks need not have a name
-	}
 	for len(stack) > 0 && strings.HasPrefix(stack[0], meterPrefix) {
 		stack = stack[1:]
-	}
-	for i, name := range stack {
-		if digits, ok := strings.CutPrefix(name, "$"); ok {
-			if n, err := strconv.Atoi(digits); err == nil && n > 0 {
-				stack[i] = "$" + strconv.Itoa(n-1)
-			}
-		}
 	}
 	return stack
 }

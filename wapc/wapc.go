@@ -11,8 +11,8 @@
 //     trapped, ran out of its time or broke the protocol is thrown away.
 //   - Every wait is bounded: by PoolOptions and by the caller's context.
 //   - No bytes that a caller or a Host gets alias the guest's memory.
-//   - A call allocates nothing but what it returns, and with CallAppend not even
-//     that.
+//   - A call allocates nothing but what it returns, with CallAppend not even that,
+//     and one with host calls a small context besides.
 //   - Nothing that a guest does makes the process panic; what went wrong is
 //     told apart by the type of the error.
 //
