@@ -42,11 +42,12 @@ func (w *stopwatch) lap(d *time.Duration) {
 	*d, w.last = now.Sub(w.last), now
 }
 
-// Tier tells what runs new calls.
+// Tier tells what runs in new instances.
 func (m *Module) Tier() Tier {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.tier
+	if c := m.code.Load(); c != nil {
+		return c.tier
+	}
+	return m.engine.tier
 }
 
 // CompileStats tells what it took to get here.
@@ -93,7 +94,7 @@ func (m *Module) promote(ctx context.Context, l *loading, im *image) {
 		m.mu.Unlock()
 		return
 	}
-	m.tier, m.stats.Compile = TierCompiled, took
+	m.stats.Compile = took
 	old := m.code.Swap(c)
 	pools := m.poolList()
 	m.mu.Unlock()
