@@ -80,6 +80,9 @@ func (m *Module) promote(ctx context.Context, l *loading, im *image) {
 	c, err := m.engine.compile(ctx, l.key, l.rest, im)
 	var took time.Duration
 	watch.lap(&took)
+	if err == nil {
+		m.engine.know(l.key, l.facts, c)
+	}
 	m.mu.Lock()
 	if m.closed {
 		m.unsettled = ErrClosed
@@ -98,7 +101,6 @@ func (m *Module) promote(ctx context.Context, l *loading, im *image) {
 	old := m.code.Swap(c)
 	pools := m.poolList()
 	m.mu.Unlock()
-	m.engine.know(l.key, l.facts, c)
 	for _, p := range pools {
 		p.upgrade()
 	}
