@@ -24,7 +24,6 @@ type Module struct {
 	mu        sync.Mutex
 	closed    bool
 	pools     map[*Pool]struct{}
-	tier      Tier
 	stats     CompileStats
 	unsettled error // why there is no machine code
 }
@@ -40,7 +39,6 @@ func newModule(l *loading) *Module {
 		cancel:    func() {},
 		settled:   make(chan struct{}),
 		pools:     map[*Pool]struct{}{},
-		tier:      l.code.tier,
 		stats:     l.stats,
 	}
 	m.code.Store(l.code)

@@ -42,11 +42,12 @@ func (w *stopwatch) lap(d *time.Duration) {
 	*d, w.last = now.Sub(w.last), now
 }
 
-// Tier tells what runs new calls.
+// Tier tells what runs in new instances.
 func (m *Module) Tier() Tier {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.tier
+	if c := m.code.Load(); c != nil {
+		return c.tier
+	}
+	return m.engine.tier
 }
 
 // CompileStats tells what it took to get here.
@@ -79,6 +80,9 @@ func (m *Module) promote(ctx context.Context, l *loading, im *image) {
 	c, err := m.engine.compile(ctx, l.key, l.rest, im)
 	var took time.Duration
 	watch.lap(&took)
+	if err == nil {
+		m.engine.know(l.key, l.facts, c)
+	}
 	m.mu.Lock()
 	if m.closed {
 		m.unsettled = ErrClosed
@@ -93,11 +97,10 @@ func (m *Module) promote(ctx context.Context, l *loading, im *image) {
 		m.mu.Unlock()
 		return
 	}
-	m.tier, m.stats.Compile = TierCompiled, took
+	m.stats.Compile = took
 	old := m.code.Swap(c)
 	pools := m.poolList()
 	m.mu.Unlock()
-	m.engine.know(l.key, l.facts, c)
 	for _, p := range pools {
 		p.upgrade()
 	}
