@@ -28,10 +28,11 @@ func TestOneLineAnEvent(t *testing.T) {
 	for want, event := range map[string]workbench.Event{
 		"12:00:00 listening on http://127.0.0.1:8080\n": {Kind: workbench.KindListening, Message: "http://127.0.0.1:8080"},
 		"12:00:00 build 2 begins  main.go and 2 more\n": {Kind: workbench.KindBuilding, Build: 2, Paths: []string{"main.go", "a.go", "b.go"}},
-		"12:00:00 build 2 serves (3f2a9c10) after 1.25 s  build 210 ms\n": {
-			Kind: workbench.KindServing, Build: 2, Module: "3f2a9c10", Took: 1250 * time.Millisecond,
+		"12:00:00 build 2 serves (3f2a9c10) after 1.25 s, interpreted  build 210 ms\n": {
+			Kind: workbench.KindServing, Build: 2, Module: "3f2a9c10", Took: 1250 * time.Millisecond, Tier: "interpreted",
 			Phases: []workbench.Phase{{Name: "build", Took: 210 * time.Millisecond}, {Name: "swap", Took: 42 * time.Microsecond}},
 		},
+		"12:00:00 build 2 runs compiled after 1.90 s\n": {Kind: workbench.KindCompiled, Build: 2, Took: 1900 * time.Millisecond},
 		"12:00:00 build 3 failed at build: exit status 1; 2-3f2a9c10 goes on serving\n    ./main.go:3:1: syntax error\n      hint\n": {
 			Kind: workbench.KindFailed, Build: 3, Stage: "build", Message: "exit status 1", Serving: "2-3f2a9c10",
 			Detail: "./main.go:3:1: syntax error\n  hint\n",

@@ -177,6 +177,31 @@ func (b *bench) expect(version string) {
 	}
 }
 
+// TestInterpretedFirst: a build serves by the interpreter, and the compiled code
+// that follows serves the same.
+func TestInterpretedFirst(t *testing.T) {
+	engine, err := wapc.NewEngine(&wapc.EngineOptions{InterpretFirst: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close(context.Background()) })
+	b := start(t, "first001", func(o *Options) { o.Engine = engine })
+	for build, version := range []string{"first001", "second02"} {
+		if build > 0 {
+			b.write("version.txt", version)
+		}
+		e := b.wait(KindServing)
+		b.expect(version)
+		if e.Tier != "interpreted" || !slices.ContainsFunc(e.Phases, func(p Phase) bool { return p.Name == "interpret" }) {
+			t.Errorf("the build serves %s: %v", e.Tier, e.Phases)
+		}
+		if c := b.wait(KindCompiled); c.Build != e.Build || c.Module != e.Module || c.Took < e.Took {
+			t.Errorf("build %d, %s after %v, runs compiled: %+v", e.Build, e.Module, e.Took, c)
+		}
+		b.expect(version)
+	}
+}
+
 func TestEveryChangeIsServed(t *testing.T) {
 	b := start(t, "first001")
 	e := b.wait(KindServing)
@@ -185,7 +210,7 @@ func TestEveryChangeIsServed(t *testing.T) {
 	for _, p := range e.Phases {
 		names = append(names, p.Name)
 	}
-	if want := []string{"build", "seal", "sign", "verify", "compile", "start", "health", "swap"}; !slices.Equal(names, want) {
+	if want := []string{"build", "seal", "sign", "verify", "hash", "cache", "prepare", "compile", "start", "health", "swap"}; !slices.Equal(names, want) {
 		t.Errorf("phases %v, want %v", names, want)
 	}
 	b.write("version.txt", "second02")
