@@ -34,9 +34,8 @@ func BenchmarkColdStart(b *testing.B) {
 				return firstAnswer(b, p.waxo, "run", "--allow-dev", "--cache", cache, "--port", "PORT", c.module)
 			}
 			native := func() time.Duration { return firstAnswer(b, p.native, "-addr", "127.0.0.1:PORT") }
-			guest()
 			if !c.cold {
-				waitWarm(b, guest)
+				run(b, p, c.module, "--cache", filepath.Join(scratch, "cold")).stop()
 			}
 			native()
 			var guests, natives []float64
@@ -50,15 +49,6 @@ func BenchmarkColdStart(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
-}
-
-// waitWarm starts guests until the cache has what a start needs: a guest may
-// answer before its compiled code is ready, and is killed here as soon as it
-// has answered.
-func waitWarm(b *testing.B, guest func() time.Duration) {
-	b.Helper()
-	guest()
-	guest()
 }
 
 // firstAnswer starts a server at a free port, which stands for PORT in its

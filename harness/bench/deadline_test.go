@@ -18,7 +18,7 @@ const callTimeout = 300 * time.Millisecond
 // meanwhile.
 func BenchmarkDeadline(b *testing.B) {
 	p := build(b)
-	guest := start(b, p.waxo, "run", "--allow-dev", "--port", "0", "--call-timeout", callTimeout.String(), p.goGuest)
+	guest := run(b, p, p.goGuest, "--call-timeout", callTimeout.String())
 	get := newLoad(b, guest.url, polite, "GET", "/", nil)
 	var late time.Duration
 	for b.Loop() {

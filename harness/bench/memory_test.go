@@ -15,7 +15,7 @@ const storeDelay = 100 * time.Millisecond
 func BenchmarkSlowCalls(b *testing.B) {
 	p := build(b)
 	store := newStore(b, storeDelay)
-	guest := start(b, p.waxo, "run", "--allow-dev", "--port", "0", "--bind", "wascap:keyvalue="+store, p.goGuest)
+	guest := run(b, p, p.goGuest, "--bind", "wascap:keyvalue="+store)
 	get := newLoad(b, guest.url, connections, "GET", "/kv", nil)
 	var took []time.Duration
 	for b.Loop() {

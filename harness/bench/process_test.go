@@ -155,6 +155,24 @@ func start(b testing.TB, name string, args ...string) *process {
 	return p
 }
 
+// run starts waxo run and waits until compiled code runs the guest.
+func run(b testing.TB, p programs, module string, args ...string) *process {
+	b.Helper()
+	guest := start(b, p.waxo, append([]string{"run", "--allow-dev", "--timings", "--port", "0", module}, args...)...)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 6000 {
+		if compiled.MatchString(guest.text()) {
+			return guest
+		}
+		<-tick.C
+	}
+	b.Fatalf("the guest stays interpreted:\n%s", guest.text())
+	return nil
+}
+
+var compiled = regexp.MustCompile(`tier=compiled|compiled code runs the guest`)
+
 // read collects what the process prints until it ends.
 func (p *process) read(lines io.Reader, url chan<- string) {
 	defer close(p.ended)

@@ -18,7 +18,7 @@ const window = time.Second
 func BenchmarkEcho(b *testing.B) {
 	p := build(b)
 	native := start(b, p.native)
-	guest := start(b, p.waxo, "run", "--allow-dev", "--port", "0", p.goGuest)
+	guest := run(b, p, p.goGuest)
 	body := bytes.Repeat([]byte("0123456789abcdef"), 64)
 	compare(b, native, guest, "POST", "/echo", body)
 }
@@ -29,7 +29,7 @@ func BenchmarkKeyValueGet(b *testing.B) {
 	p := build(b)
 	store := newStore(b, 0)
 	native := start(b, p.native, "-redis", store)
-	guest := start(b, p.waxo, "run", "--allow-dev", "--port", "0", "--bind", "wascap:keyvalue="+store, p.goGuest)
+	guest := run(b, p, p.goGuest, "--bind", "wascap:keyvalue="+store)
 	compare(b, native, guest, "GET", "/kv", nil)
 }
 

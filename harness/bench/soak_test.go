@@ -17,7 +17,7 @@ import (
 func BenchmarkSoak(b *testing.B) {
 	p := build(b)
 	store := newStore(b, time.Millisecond)
-	guest := start(b, p.waxo, "run", "--allow-dev", "--port", "0", "--bind", "wascap:keyvalue="+store, "--call-timeout", "200ms", p.goGuest)
+	guest := run(b, p, p.goGuest, "--bind", "wascap:keyvalue="+store, "--call-timeout", "200ms")
 	mix := []*load{
 		newLoad(b, guest.url, 2, "GET", "/", nil),
 		newLoad(b, guest.url, 2, "POST", "/echo", make([]byte, 1<<10)),

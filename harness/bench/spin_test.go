@@ -23,7 +23,7 @@ func BenchmarkNeighbours(b *testing.B) {
 	for _, path := range []string{"/spin", "/recurse"} {
 		b.Run(path[1:], func(b *testing.B) {
 			p := build(b)
-			guest := start(b, p.waxo, "run", "--allow-dev", "--port", "0", "--call-timeout", "10m", p.goGuest)
+			guest := run(b, p, p.goGuest, "--call-timeout", "10m")
 			get := newLoad(b, guest.url, polite, "GET", "/", nil)
 			get.run(b, window)
 			var alone, beside []time.Duration
