@@ -50,8 +50,9 @@ signal drains it: no new request is taken, those in hand are answered.
 
 Compiled code is kept in a cache of the user's. The first start of a module has
 none: it serves at once, interpreted and slower, and compiles in the background,
-for a second or two. Every later start takes what is in the cache. --timings logs
-what each step of a start took, and which of the two it was.
+for a second or two. Once that has come to its end, every later start takes what
+is in the cache. --timings logs what each step of a start took, and which of the
+two it was.
 
 Where a capability is bound to is read from, first to last: --bind, the
 environment (WAXO_KEYVALUE_URL, REDIS_URL), the [[bind]] tables of a waxo.toml
