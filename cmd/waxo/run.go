@@ -174,6 +174,9 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 	if p.module, p.claims, err = readModule(file); err != nil {
 		return nil, err
 	}
+	if p.claims.HasTag(wascap.DevTag) && !f.allowDev { // before anything is started
+		return nil, fmt.Errorf("%s: %w", file, devhost.ErrThrowawayKeys)
+	}
 	for claim := range p.aliases {
 		if !slices.Contains(p.claims.Capabilities, claim) {
 			return nil, usageError{fmt.Errorf("--map: the module's claims do not hold %s", claim)}
