@@ -125,10 +125,10 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	id := capability.BindingID{Guest: plan.claims.Subject, Name: capability.DefaultBinding}
-	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.url(id))
 	if f.timings {
 		t.log(log, g)
 	}
+	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.url(id))
 	if g.Tier() == wapc.TierInterpreted {
 		following.Go(func() { follow(ctx, log, g, a.begun) })
 	}
