@@ -15,6 +15,7 @@ const (
 	maxName    = 1 << 10  // bytes of a binding, a namespace or an operation
 	maxText    = 64 << 10 // bytes of an error's text
 	maxInterns = 64       // names that an instance remembers
+	maxUnseen  = 16 << 10 // bytes that a guest may have moved without a look at it
 	maxKept    = 1 << 19  // bytes of a buffer that an instance keeps for its next call
 )
 
@@ -88,6 +89,15 @@ func (in *instance) guestRequest(mem api.Memory, stack []uint64) {
 	run := &in.run
 	copy(in.view(mem, fnGuestRequest, stack[0], uint64(len(run.operation))), run.operation)
 	copy(in.view(mem, fnGuestRequest, stack[1], uint64(len(run.payload))), run.payload)
+	in.moved(len(run.payload))
+}
+
+// moved is called where a host function has moved so many bytes. Metering knows
+// nothing of them, so that a guest could keep such functions busy for long.
+func (in *instance) moved(n int) {
+	if n > maxUnseen {
+		in.look()
+	}
 }
 
 func (in *instance) guestResponse(mem api.Memory, stack []uint64) {
@@ -108,12 +118,14 @@ func (in *instance) guestResponse(mem api.Memory, stack []uint64) {
 func (in *instance) guestError(mem api.Memory, stack []uint64) {
 	in.serving(fnGuestError)
 	in.run.mar().guestErr = validText(in.view(mem, fnGuestError, stack[0], stack[1]), maxText)
+	in.look()
 }
 
 func (in *instance) consoleLog(mem api.Memory, stack []uint64) {
 	line := validText(in.view(mem, fnConsoleLog, stack[0], stack[1]), MaxLogLine)
 	in.run.log.add(line)
 	if in.pool.opts.Host == nil {
+		in.look()
 		return
 	}
 	in.leave()
@@ -248,6 +260,7 @@ func (in *instance) hostResponseLen(_ api.Memory, stack []uint64) {
 func (in *instance) hostResponse(mem api.Memory, stack []uint64) {
 	in.answered(fnHostResponse)
 	copy(in.view(mem, fnHostResponse, stack[0], uint64(len(in.run.hostAnswer))), in.run.hostAnswer)
+	in.moved(len(in.run.hostAnswer))
 }
 
 func (in *instance) hostErrorLen(_ api.Memory, stack []uint64) {
@@ -259,6 +272,7 @@ func (in *instance) hostError(mem api.Memory, stack []uint64) {
 	in.answered(fnHostError)
 	text := in.run.mishaps.hostText
 	copy(in.view(mem, fnHostError, stack[0], uint64(len(text))), text)
+	in.moved(len(text))
 }
 
 // validText copies bytes as valid UTF-8 of at most limit bytes.

@@ -47,6 +47,7 @@ func (c *clock) start(now time.Duration) {
 func (in *instance) look() {
 	t := now()
 	in.run.clock.start(t)
+	in.check(t) // who must end need not wait for a turn
 	in.check(in.turns.pass(&in.run.turn, t))
 }
 
