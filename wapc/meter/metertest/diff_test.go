@@ -24,9 +24,14 @@ func intervals(choices []byte) []int {
 	return []int{tiny, between, 0}
 }
 
-// maxBurned is how much fuel may burn between two looks beyond the interval:
-// what a chain of calls may owe, and what a long bulk operation burns at once.
-const maxBurned = 600
+// How much fuel may burn between two looks: for each unit of the interval, as a
+// program pays some ten instructions to burn what a long bulk operation burns
+// at once and then may not reach the operation; and beyond it, what a chain of
+// calls may owe.
+const (
+	maxBurnedByUnit = 12
+	maxBurned       = 600
+)
 
 // newCompare returns what runs programs on two engines, in each as they are and
 // metered.
@@ -52,7 +57,7 @@ func newCompare(t testing.TB) wasmtest.Compare {
 				if d := plain.Difference(other); d != "" {
 					return nil, fmt.Errorf("%v: as it is, and metered by %d:\n         %s", e, interval, d)
 				}
-				if interval != 0 && e.burned > uint64(interval)/4+maxBurned {
+				if interval != 0 && e.burned > uint64(interval)*maxBurnedByUnit+maxBurned {
 					return nil, fmt.Errorf("%v: metered by %d, it burned %d between two looks", e, interval, e.burned)
 				}
 			}
