@@ -54,7 +54,7 @@ var rules = []rule{
 	// The foundation.
 	{packages: "wapc/wasm"},
 	{packages: "wapc/meter", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
-	{packages: "wapc/...", imports: []string{wazero + "/...", "wapc/meter", "wapc/wasm", "golang.org/x/sys/unix"}, tests: []string{"devhost/seal"}},
+	{packages: "wapc/...", imports: []string{wazero + "/...", "wapc/meter", "wapc/wasm", "golang.org/x/sys/unix"}, tests: []string{"devhost/seal", "wapc/wasm/wasmgen"}},
 	{packages: "wapc/wasm/wasmgen", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
 	{packages: "wapc/wasm/wasmtest", imports: []string{wazero + "/...", "wapc/wasm", "wapc/wasm/wasmgen"}},
 	{packages: "wapc/meter/metertest", tests: []string{wazero + "/...", "wapc/meter", "wapc/wasm/..."}},

@@ -23,12 +23,15 @@ type EngineOptions struct {
 	// 512 MiB.
 	CacheLimit int64
 	// Interpreter runs guests in the interpreter: they start many times sooner
-	// and run some twenty times slower. Default: machine code, where the
-	// platform has it.
+	// and run some twenty times slower. A module is refused that has a function
+	// of which a call takes more than 32 KiB for its variables and operands: the
+	// calls of a recursion could take too much memory. Default: machine code,
+	// where the platform has it.
 	Interpreter bool
 	// InterpretFirst runs a guest in the interpreter while its machine code is
 	// being compiled, unless that is in the cache: it answers many times sooner.
-	// See Module.Compiled. Default: Compile returns with machine code.
+	// See Module.Compiled. What Interpreter refuses is not interpreted. Default:
+	// Compile returns with machine code.
 	InterpretFirst bool
 }
 
@@ -133,7 +136,10 @@ func (l *loading) run(ctx context.Context, module []byte) (err error) {
 	}
 	im := newImage(p.spans)
 	defer im.drop()
-	if l.facts = p.facts; l.engine.first || l.engine.tier == TierInterpreted {
+	if l.engine.tier == TierInterpreted && p.deep != nil {
+		return &FormatError{fmt.Errorf("it cannot be interpreted: %w", p.deep)}
+	}
+	if l.facts = p.facts; l.engine.tier == TierInterpreted || l.engine.first && p.deep == nil {
 		l.code, err = build(ctx, p, im, building{tier: TierInterpreted, config: l.engine.config[TierInterpreted]})
 		watch.lap(&l.stats.Interpret)
 		if l.engine.tier == TierCompiled {

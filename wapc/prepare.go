@@ -20,6 +20,7 @@ type prepared struct {
 	code     []byte // what the engine compiles; nil if the machine code is there already
 	skeleton []byte // what it reads instead where it has the machine code: see skeleton.go
 	spans    []span // what its memory holds at the start
+	deep     error  // why it may not be interpreted: see frame.go
 }
 
 // facts are what is known of a module besides its code.
@@ -55,9 +56,11 @@ func prepare(module []byte, key moduleKey) (*prepared, error) {
 		return nil, &FormatError{err}
 	}
 	strip(m)
+	defined := m.ImportedFuncs() // the first function that the module defines
 	if err := meter.Rewrite(m, nil); err != nil {
 		return nil, &FormatError{err}
 	}
+	p.deep = newFrames(m).check(defined)
 	p.code = m.Encode()
 	p.skeleton = skeletonOf(m, key)
 	return p, nil

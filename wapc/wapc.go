@@ -16,6 +16,11 @@
 //   - Nothing that a guest does makes the process panic; what went wrong is
 //     told apart by the type of the error.
 //
+// A limit on a guest's memory does not bound its stack. A guest that recurses
+// deeply may take some 100 MB more for each instance, and half as much again
+// while its stack grows, before it traps; an instance keeps what it took until
+// it is thrown away. Interpreted guests have a bound of the same size.
+//
 // It knows no capability, no claim and no network: what a host call means is
 // up to the Host.
 package wapc
