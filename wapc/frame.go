@@ -9,9 +9,9 @@ import (
 // The interpreter lets 2000 calls nest and does not bound how much room each of
 // them takes: a few hundred bytes of a module can make it take gigabytes of the
 // host's memory. So what a call may take is computed beforehand, and a module
-// that would take too much is not interpreted. What remains, 62.5 MiB, is about
-// what compiled code may take: the stack grows by a quarter, and has both the
-// old and the new while it is copied, together 140 MiB.
+// that would take too much is not interpreted. What remains is 62.5 MiB. The
+// stack grows by a quarter, so it takes about as much as that of compiled code,
+// which doubles, may take: see the package's comment.
 const (
 	maxFrameSlots = 32 << 10 / 8
 	frameSpare    = 4 // slots that the interpreter takes for itself, as for local.tee of a vector

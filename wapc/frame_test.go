@@ -126,6 +126,50 @@ func TestRecursionInTheInterpreterIsBounded(t *testing.T) {
 	}
 }
 
+// TestFramesOfWideValues: vectors take two slots, wherever they come from, and
+// a call may leave many values at once.
+func TestFramesOfWideValues(t *testing.T) {
+	const many = maxFrameSlots * 3 / 4 // too many only if each takes two slots
+	global := []wasm.Global{{Type: wasm.GlobalType{Type: wasm.V128}}}
+	vector, three := []wasm.ValType{wasm.V128}, []wasm.ValType{wasm.I32, wasm.I32, wasm.I32}
+	for _, tt := range []struct {
+		name   string
+		repeat []byte
+		times  int
+		module wasm.Module
+		least  int64
+	}{
+		{"numbers", []byte{byte(wasm.OpLocalGet), 0}, many, wasm.Module{}, many},
+		{"local variables", []byte{byte(wasm.OpLocalGet), 1}, many, wasm.Module{Code: []wasm.Body{{Locals: []wasm.Locals{{Count: 1, Type: wasm.V128}}}}}, 2 * many},
+		{"global variables", []byte{byte(wasm.OpGlobalGet), 0}, many, wasm.Module{Globals: global}, 2 * many},
+		{"imported variables", []byte{byte(wasm.OpGlobalGet), 0}, many, wasm.Module{
+			Imports: []wasm.Import{{Type: wasm.ExternType{Kind: wasm.KindGlobal, Global: global[0].Type}}},
+		}, 2 * many},
+		{"results", []byte{byte(wasm.OpCall), 1}, many, wasm.Module{Types: []wasm.FuncType{{}, {Results: vector}}}, 2 * many},
+		{"instructions", []byte{byte(wasm.OpLocalGet), 0, simdPrefix, 0x12}, many, wasm.Module{}, 2 * many},
+		{"many results", []byte{byte(wasm.OpCall), 1}, many / 2, wasm.Module{Types: []wasm.FuncType{{}, {Results: three}}}, 3 * many / 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := tt.module
+			if m.Types == nil {
+				m.Types = []wasm.FuncType{{}, {}}
+			}
+			m.Funcs = []uint32{0, 1}
+			m.Code = append(m.Code, wasm.Body{})[:1]
+			m.Code[0].Code = append(bytes.Repeat(tt.repeat, tt.times), byte(wasm.OpBr), 0, byte(wasm.OpEnd))
+			m.Code = append(m.Code, wasm.Body{Code: []byte{byte(wasm.OpEnd)}})
+			f := newFrames(&m)
+			n, err := f.function(0)
+			if err != nil || n < tt.least || n > tt.least+10 {
+				t.Errorf("it takes %d slots (%v), want %d", n, err, tt.least)
+			}
+			if err := f.check(0); (err != nil) != (tt.least > maxFrameSlots) {
+				t.Errorf("the verdict is %v", err)
+			}
+		})
+	}
+}
+
 const (
 	i32Type = byte(wasm.I32)
 	noType  = 0x40

@@ -17,9 +17,10 @@
 //     told apart by the type of the error.
 //
 // A limit on a guest's memory does not bound its stack. A guest that recurses
-// deeply may take some 100 MB more for each instance, and half as much again
-// while its stack grows, before it traps; an instance keeps what it took until
-// it is thrown away. Interpreted guests have a bound of the same size.
+// deeply may use up to 100 MB for that before it traps: wazero lets the stack of
+// compiled code double as long as it is below 50 MB. An instance keeps what it
+// has used until it is thrown away, and the copies that were made on the way are
+// garbage for a while. Interpreted guests are bound to about the same.
 //
 // It knows no capability, no claim and no network: what a host call means is
 // up to the Host.
