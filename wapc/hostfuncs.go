@@ -7,8 +7,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/tetratelabs/wazero/api"
 )
 
 const (
@@ -31,15 +29,21 @@ func (in *instance) violate(function, format string, args ...any) {
 }
 
 // view returns a part of the guest's memory. It is valid until the guest runs.
-func (in *instance) view(mem api.Memory, function string, ptr, size uint64) []byte {
-	if size = uint64(uint32(size)); size == 0 {
-		return nil
+func (in *instance) view(function string, ptr, size uint64) []byte {
+	at, memory := uint64(uint32(ptr)), in.memory.bytes
+	end := at + uint64(uint32(size))
+	if end > uint64(len(memory)) {
+		return in.outside(function, at, end-at)
 	}
-	b, ok := mem.Read(uint32(ptr), uint32(size))
-	if !ok {
-		in.violate(function, "was given %d bytes at %d, outside of its memory of %d", size, uint32(ptr), mem.Size())
+	return memory[at:end:end]
+}
+
+// outside ends the run, unless nothing lies outside.
+func (in *instance) outside(function string, at, size uint64) []byte {
+	if size > 0 {
+		in.violate(function, "was given %d bytes at %d, outside of its memory of %d", size, at, len(in.memory.bytes))
 	}
-	return b
+	return nil
 }
 
 // names are the names that an instance knows: the same bytes give the same
@@ -50,8 +54,8 @@ type names struct {
 }
 
 // name reads a name, which is most often the last one of its kind.
-func (in *instance) name(mem api.Memory, last *string, what string, ptr, size uint64) string {
-	b := in.view(mem, fnHostCall, ptr, size)
+func (in *instance) name(last *string, what string, ptr, size uint64) string {
+	b := in.view(fnHostCall, ptr, size)
 	if string(b) != *last {
 		*last = in.intern(what, b)
 	}
@@ -83,16 +87,16 @@ func (in *instance) serving(function string) {
 	}
 }
 
-func (in *instance) guestRequest(mem api.Memory, stack []uint64) {
+func (in *instance) guestRequest(stack []uint64) {
 	in.serving(fnGuestRequest)
 	run := &in.run
-	copy(in.view(mem, fnGuestRequest, stack[0], uint64(len(run.operation))), run.operation)
-	copy(in.view(mem, fnGuestRequest, stack[1], uint64(len(run.payload))), run.payload)
+	copy(in.view(fnGuestRequest, stack[0], uint64(len(run.operation))), run.operation)
+	copy(in.view(fnGuestRequest, stack[1], uint64(len(run.payload))), run.payload)
 }
 
-func (in *instance) guestResponse(mem api.Memory, stack []uint64) {
+func (in *instance) guestResponse(stack []uint64) {
 	in.serving(fnGuestResponse)
-	b := in.view(mem, fnGuestResponse, stack[0], stack[1])
+	b := in.view(fnGuestResponse, stack[0], stack[1])
 	run := &in.run
 	if run.responded {
 		in.violate(fnGuestResponse, "was called twice")
@@ -105,13 +109,13 @@ func (in *instance) guestResponse(mem api.Memory, stack []uint64) {
 	run.response = append(run.response, b...)
 }
 
-func (in *instance) guestError(mem api.Memory, stack []uint64) {
+func (in *instance) guestError(stack []uint64) {
 	in.serving(fnGuestError)
-	in.run.mar().guestErr = validText(in.view(mem, fnGuestError, stack[0], stack[1]), maxText)
+	in.run.mar().guestErr = validText(in.view(fnGuestError, stack[0], stack[1]), maxText)
 }
 
-func (in *instance) consoleLog(mem api.Memory, stack []uint64) {
-	line := validText(in.view(mem, fnConsoleLog, stack[0], stack[1]), MaxLogLine)
+func (in *instance) consoleLog(stack []uint64) {
+	line := validText(in.view(fnConsoleLog, stack[0], stack[1]), MaxLogLine)
 	in.run.log.add(line)
 	if in.pool.opts.Host == nil {
 		return
@@ -123,21 +127,21 @@ func (in *instance) consoleLog(mem api.Memory, stack []uint64) {
 	in.run.away = false
 }
 
-func (in *instance) hostCall(form callForm, mem api.Memory, stack []uint64) {
+func (in *instance) hostCall(form callForm, stack []uint64) {
 	call := HostCall{Binding: DefaultBinding}
 	args := stack
 	if form == formBinding {
-		if name := in.name(mem, &in.names.binding, "a binding", args[0], args[1]); name != "" {
+		if name := in.name(&in.names.binding, "a binding", args[0], args[1]); name != "" {
 			call.Binding = name
 		}
 		args = args[2:]
 	}
 	if form != formPrefixed {
-		call.Namespace = in.name(mem, &in.names.namespace, "a namespace", args[0], args[1])
+		call.Namespace = in.name(&in.names.namespace, "a namespace", args[0], args[1])
 		args = args[2:]
 	}
-	call.Operation = in.name(mem, &in.names.operation, "an operation", args[0], args[1])
-	payload := in.view(mem, fnHostCall, args[2], args[3])
+	call.Operation = in.name(&in.names.operation, "an operation", args[0], args[1])
+	payload := in.view(fnHostCall, args[2], args[3])
 
 	in.leave()
 	answer, err := in.perform(&call, payload)
@@ -240,25 +244,25 @@ func (in *instance) answered(function string) {
 	}
 }
 
-func (in *instance) hostResponseLen(_ api.Memory, stack []uint64) {
+func (in *instance) hostResponseLen(stack []uint64) {
 	in.answered(fnHostResponseLen)
 	stack[0] = uint64(len(in.run.hostAnswer))
 }
 
-func (in *instance) hostResponse(mem api.Memory, stack []uint64) {
+func (in *instance) hostResponse(stack []uint64) {
 	in.answered(fnHostResponse)
-	copy(in.view(mem, fnHostResponse, stack[0], uint64(len(in.run.hostAnswer))), in.run.hostAnswer)
+	copy(in.view(fnHostResponse, stack[0], uint64(len(in.run.hostAnswer))), in.run.hostAnswer)
 }
 
-func (in *instance) hostErrorLen(_ api.Memory, stack []uint64) {
+func (in *instance) hostErrorLen(stack []uint64) {
 	in.answered(fnHostErrorLen)
 	stack[0] = uint64(len(in.run.mishaps.hostText))
 }
 
-func (in *instance) hostError(mem api.Memory, stack []uint64) {
+func (in *instance) hostError(stack []uint64) {
 	in.answered(fnHostError)
 	text := in.run.mishaps.hostText
-	copy(in.view(mem, fnHostError, stack[0], uint64(len(text))), text)
+	copy(in.view(fnHostError, stack[0], uint64(len(text))), text)
 }
 
 // validText copies bytes as valid UTF-8 of at most limit bytes.
