@@ -218,7 +218,10 @@ func (in *instance) invocation() *invocation {
 		}
 		c := &in.invocations[0]
 		in.invocations = in.invocations[1:]
-		c.caller, c.stopper, c.ends = run.caller, &in.stopper, run.clock.ends
+		c.caller, c.stopper, c.timeout = run.caller, &in.stopper, run.clock.timeout
+		if run.clock.ends != 0 {
+			c.ends.Store(int64(run.clock.ends))
+		}
 		run.invocation = c
 	}
 	return run.invocation
