@@ -46,24 +46,15 @@ func (in *instance) outside(function string, at, size uint64) []byte {
 	return nil
 }
 
-// names are the names that an instance knows: the same bytes give the same
-// string, without allocation.
-type names struct {
-	binding, namespace, operation string // of the last host call
-	known                         map[string]string
-}
-
 // name reads a name, which is most often the last one of its kind.
-func (in *instance) name(last *string, what string, ptr, size uint64) string {
-	b := in.view(fnHostCall, ptr, size)
-	if string(b) != *last {
+func (in *instance) name(last *string, what string, ptr, size uint64) {
+	if b := in.view(fnHostCall, ptr, size); string(b) != *last {
 		*last = in.intern(what, b)
 	}
-	return *last
 }
 
 func (in *instance) intern(what string, b []byte) string {
-	if s, ok := in.names.known[string(b)]; ok {
+	if s, ok := in.interned[string(b)]; ok {
 		return s
 	}
 	if len(b) > maxName {
@@ -72,11 +63,11 @@ func (in *instance) intern(what string, b []byte) string {
 	if !utf8.Valid(b) {
 		in.violate(fnHostCall, "was given %s that is not UTF-8: %q", what, b)
 	}
-	if in.names.known == nil || len(in.names.known) >= maxInterns {
-		in.names.known = map[string]string{}
+	if in.interned == nil || len(in.interned) >= maxInterns {
+		in.interned = map[string]string{}
 	}
 	s := string(b)
-	in.names.known[s] = s
+	in.interned[s] = s
 	return s
 }
 
@@ -121,30 +112,35 @@ func (in *instance) consoleLog(stack []uint64) {
 		return
 	}
 	in.leave()
-	defer in.guard()
+	defer func() {
+		if in.run.away {
+			in.astray(recover())
+		}
+	}()
 	in.run.away = true
 	in.pool.opts.Host.ConsoleLog(in.invocation(), line)
 	in.run.away = false
 }
 
 func (in *instance) hostCall(form callForm, stack []uint64) {
-	call := HostCall{Binding: DefaultBinding}
-	args := stack
+	call, args := &in.hostCalling, stack
 	if form == formBinding {
-		if name := in.name(&in.names.binding, "a binding", args[0], args[1]); name != "" {
-			call.Binding = name
+		if uint32(args[1]) != 0 {
+			in.name(&call.Binding, "a binding", args[0], args[1])
+		} else if call.Binding != DefaultBinding {
+			call.Binding = DefaultBinding
 		}
 		args = args[2:]
 	}
 	if form != formPrefixed {
-		call.Namespace = in.name(&in.names.namespace, "a namespace", args[0], args[1])
+		in.name(&call.Namespace, "a namespace", args[0], args[1])
 		args = args[2:]
 	}
-	call.Operation = in.name(&in.names.operation, "an operation", args[0], args[1])
+	in.name(&call.Operation, "an operation", args[0], args[1])
 	payload := in.view(fnHostCall, args[2], args[3])
 
 	in.leave()
-	answer, err := in.perform(&call, payload)
+	answer, err := in.perform(payload)
 	run := &in.run
 	if err != nil || run.invocation == nil || run.invocation.asked.Load() {
 		in.check(now())
@@ -169,7 +165,11 @@ func (in *instance) failed(err error) {
 }
 
 func (in *instance) textOf(err error) string {
-	defer in.guard()
+	defer func() {
+		if in.run.away {
+			in.astray(recover())
+		}
+	}()
 	in.run.away = true
 	text := err.Error()
 	in.run.away = false
@@ -177,8 +177,8 @@ func (in *instance) textOf(err error) string {
 }
 
 // perform checks a host call's sizes and hands it to the Host.
-func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err error) {
-	opts := &in.pool.opts
+func (in *instance) perform(payload []byte) (answer []byte, err error) {
+	opts, call := &in.pool.opts, &in.hostCalling
 	switch {
 	case in.run.starting:
 		return nil, errStarting
@@ -187,13 +187,16 @@ func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err 
 	case len(payload) > opts.MaxHostPayload:
 		return nil, &SizeError{call.Operation, "host call payload", int64(len(payload)), int64(opts.MaxHostPayload)}
 	}
-	in.hostPayload = append(in.hostPayload[:0], payload...)
-	call.Payload, call.Into = in.hostPayload, in.into[:0]
+	if len(call.Payload) == len(payload) {
+		copy(call.Payload, payload)
+	} else {
+		call.Payload = append(call.Payload[:0], payload...)
+	}
 	in.pool.entersHost(in)
-	answer, err = in.ask(call)
+	answer, err = in.ask()
 	in.pool.leavesHost(in)
-	if n := min(len(answer), maxKept); n > cap(in.into) { // the next of its size shall have room
-		in.into = make([]byte, 0, 1<<bits.Len(uint(n-1)))
+	if n := min(len(answer), maxKept); n > cap(call.Into) { // the next of its size shall have room
+		call.Into = make([]byte, 0, 1<<bits.Len(uint(n-1)))
 	}
 	if err == nil && len(answer) > opts.MaxHostResponse {
 		return nil, &SizeError{call.Operation, "host call response", int64(len(answer)), int64(opts.MaxHostResponse)}
@@ -201,10 +204,14 @@ func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err 
 	return answer, err
 }
 
-func (in *instance) ask(call *HostCall) (answer []byte, err error) {
-	defer in.guard()
+func (in *instance) ask() (answer []byte, err error) {
+	defer func() {
+		if in.run.away {
+			in.astray(recover())
+		}
+	}()
 	in.run.away = true
-	answer, err = in.pool.opts.Host.HostCall(in.invocation(), *call)
+	answer, err = in.pool.opts.Host.HostCall(in.invocation(), in.hostCalling)
 	in.run.away = false
 	return answer, err
 }
@@ -227,14 +234,15 @@ func (in *instance) invocation() *invocation {
 	return run.invocation
 }
 
-// guard is deferred where the Host is called. If that panics, the run ends. If
-// it ends the goroutine, nobody else comes by to give the instance back.
-func (in *instance) guard() {
-	if v := recover(); v != nil {
-		in.run.mar().hostPanic = &HostError{in.run.operation, v, debug.Stack()}
+// astray is called where the Host did not come back. If it panicked, the run
+// ends. If it ended the goroutine, nobody else comes by to give the instance
+// back.
+func (in *instance) astray(panicked any) {
+	if panicked != nil {
+		in.run.mar().hostPanic = &HostError{in.run.operation, panicked, debug.Stack()}
 		panic(errStopped)
 	}
-	if in.run.away && !in.run.starting {
+	if !in.run.starting {
 		in.dead = true
 		in.pool.release(in, nil)
 	}

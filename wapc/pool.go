@@ -192,7 +192,7 @@ func (p *Pool) CallAppend(ctx context.Context, dst []byte, operation string, pay
 	if err != nil {
 		return dst, err
 	}
-	dst, err = in.call(ctx, dst, operation, payload) // see instance.guard
+	dst, err = in.call(ctx, dst, operation, payload) // see instance.astray
 	p.release(in, err)
 	return dst, err
 }
