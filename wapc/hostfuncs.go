@@ -1,6 +1,7 @@
 package wapc
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -14,6 +15,9 @@ const (
 	maxText    = 64 << 10 // bytes of an error's text
 	maxInterns = 64       // names that an instance remembers
 	maxKept    = 1 << 19  // bytes of a buffer that an instance keeps for its next call
+
+	maxSmall  = 128 // bytes of a response that shares an allocation
+	smallRoom = 512 // bytes of that
 )
 
 // Why a host call fails without reaching a Host.
@@ -97,7 +101,26 @@ func (in *instance) guestResponse(stack []uint64) {
 		run.mar().tooLarge = &SizeError{run.operation, "response", int64(len(b)), int64(limit)}
 		return
 	}
-	run.response = append(run.response, b...)
+	if run.response == nil {
+		run.response = in.copied(b)
+	} else {
+		run.response = append(run.response, b...)
+	}
+}
+
+// copied returns a copy to keep. Small ones share an allocation with those that
+// come after them.
+func (in *instance) copied(b []byte) []byte {
+	if len(b) > maxSmall {
+		return bytes.Clone(b)
+	}
+	if len(b) > len(in.room) {
+		in.room = make([]byte, smallRoom)
+	}
+	c := in.room[:len(b):len(b)]
+	in.room = in.room[len(b):]
+	copy(c, b)
+	return c
 }
 
 func (in *instance) guestError(stack []uint64) {

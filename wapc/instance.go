@@ -28,6 +28,7 @@ type instance struct {
 	interned    map[string]string // the same bytes give the same name, without allocation
 	hostCalling HostCall          // the last one; what is the same in the next is not written again
 	invocations []invocation      // for coming runs
+	room        []byte            // for coming responses
 
 	run runState
 

@@ -175,7 +175,7 @@ func TestCallAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if into != 0 || returned != 1 {
+		if into != 0 || returned > 1 {
 			t.Errorf("%s: %v allocations with room, %v without", operation, into, returned)
 		}
 	}

@@ -168,7 +168,7 @@ func (p *Pool) unlock() {
 }
 
 // Call has the guest handle an operation and returns its response, which is
-// the caller's own. Its errors are *GuestError, *TrapError, *DeadlineError,
+// the caller's own; small ones share an allocation of 512 bytes. Its errors are *GuestError, *TrapError, *DeadlineError,
 // *MemoryError, *SizeError, *HostError, *StartError, *NestingError,
 // ErrQueueFull, ErrQueueTimeout, ErrClosed, or one that wraps ctx's if that
 // ended first.
