@@ -1,7 +1,6 @@
 package wapc
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -101,26 +100,25 @@ func (in *instance) guestResponse(stack []uint64) {
 		run.mar().tooLarge = &SizeError{run.operation, "response", int64(len(b)), int64(limit)}
 		return
 	}
-	if run.response == nil {
-		run.response = in.copied(b)
-	} else {
-		run.response = append(run.response, b...)
+	dst := run.response
+	if dst == nil {
+		dst = in.roomFor(len(b))
 	}
+	run.response = append(dst, b...)
 }
 
-// copied returns a copy to keep. Small ones share an allocation with those that
-// come after them.
-func (in *instance) copied(b []byte) []byte {
-	if len(b) > maxSmall {
-		return bytes.Clone(b)
+// roomFor returns room for a response, for the caller to keep. Small ones share
+// an allocation with those that come after them.
+func (in *instance) roomFor(size int) []byte {
+	if size > maxSmall {
+		return nil
 	}
-	if len(b) > len(in.room) {
+	if size > len(in.room) {
 		in.room = make([]byte, smallRoom)
 	}
-	c := in.room[:len(b):len(b)]
-	in.room = in.room[len(b):]
-	copy(c, b)
-	return c
+	b := in.room[:0:size]
+	in.room = in.room[size:]
+	return b
 }
 
 func (in *instance) guestError(stack []uint64) {

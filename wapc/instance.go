@@ -28,11 +28,12 @@ type instance struct {
 	interned    map[string]string // the same bytes give the same name, without allocation
 	hostCalling HostCall          // the last one; what is the same in the next is not written again
 	invocations []invocation      // for coming runs
-	room        []byte            // for coming responses
 
 	run runState
 
 	pooled
+
+	room []byte // for coming responses
 }
 
 // runState is the state of one run of guest code: a call, or the start.
