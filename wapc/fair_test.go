@@ -27,7 +27,7 @@ func TestTurnsAreGivenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := m.NewPool(&PoolOptions{CallTimeout: 50 * time.Millisecond})
+	p, err := m.NewPool(&PoolOptions{CallTimeout: 50 * time.Millisecond, QueueTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
