@@ -1,6 +1,7 @@
 package wapc_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -155,6 +156,27 @@ func TestHostCallsWithoutEnd(t *testing.T) {
 			if e := as[*wapc.DeadlineError](t, err); e.Timeout != short {
 				t.Errorf("%s: got %+v", name, e)
 			}
+		}
+	}
+}
+
+// TestResponsesAreApart: small responses share an allocation, and each is its
+// caller's own all the same.
+func TestResponsesAreApart(t *testing.T) {
+	p := pool(t, "echo", nil)
+	var all [][]byte
+	payload := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, i*7%140) }
+	for i := range 100 {
+		out, err := p.Call(t.Context(), "echo", payload(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, out)
+	}
+	for i, out := range all {
+		_ = append(out, "this must not come to lie in the next"...)
+		if !bytes.Equal(out, payload(i)) {
+			t.Fatalf("response %d is %q", i, out)
 		}
 	}
 }
