@@ -133,11 +133,7 @@ func (in *instance) consoleLog(stack []uint64) {
 		return
 	}
 	in.leave()
-	defer func() {
-		if in.run.away {
-			in.astray(recover())
-		}
-	}()
+	defer in.guard()
 	in.run.away = true
 	in.pool.opts.Host.ConsoleLog(in.invocation(), line)
 	in.run.away = false
@@ -186,11 +182,7 @@ func (in *instance) failed(err error) {
 }
 
 func (in *instance) textOf(err error) string {
-	defer func() {
-		if in.run.away {
-			in.astray(recover())
-		}
-	}()
+	defer in.guard()
 	in.run.away = true
 	text := err.Error()
 	in.run.away = false
@@ -226,11 +218,7 @@ func (in *instance) perform(payload []byte) (answer []byte, err error) {
 }
 
 func (in *instance) ask() (answer []byte, err error) {
-	defer func() {
-		if in.run.away {
-			in.astray(recover())
-		}
-	}()
+	defer in.guard()
 	in.run.away = true
 	answer, err = in.pool.opts.Host.HostCall(in.invocation(), in.hostCalling)
 	in.run.away = false
@@ -253,6 +241,13 @@ func (in *instance) invocation() *invocation {
 		run.invocation = c
 	}
 	return run.invocation
+}
+
+// guard is deferred where the Host is called.
+func (in *instance) guard() {
+	if in.run.away {
+		in.astray(recover())
+	}
 }
 
 // astray is called where the Host did not come back. If it panicked, the run

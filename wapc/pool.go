@@ -29,7 +29,9 @@ type PoolOptions struct {
 	// let in all the same. Negative: none. Default 1000.
 	MaxWaiting int
 
-	CallTimeout  time.Duration // for one call in the guest, host calls included. Default 30 s
+	// CallTimeout is for one call in the guest, host calls included, but for the
+	// first as long as the Host has not asked its context. Default 30 s
+	CallTimeout  time.Duration
 	StartTimeout time.Duration // for starting an instance. Default 30 s
 	QueueTimeout time.Duration // for waiting for an instance. Default CallTimeout
 	// IdleTimeout is how long an instance idles before it is closed. It may be
