@@ -103,3 +103,30 @@ func TestTurns(t *testing.T) {
 		t.Errorf("after their end: %+v", runs)
 	}
 }
+
+// TestTheLateDoNotWait: a run whose time is over ends though all turns are
+// taken.
+func TestTheLateDoNotWait(t *testing.T) {
+	turns := newTurns()
+	for range turns.cores {
+		turns.take()
+	}
+	turns.long.Store(turns.cores)
+	in := &instance{turns: turns}
+	in.begin(t.Context(), "op", time.Nanosecond)
+	in.run.startAt(1)
+	in.run.turn = turn{busy: longRun, long: true}
+	ended := make(chan any)
+	go func() {
+		defer func() { ended <- recover() }()
+		in.look()
+	}()
+	select {
+	case v := <-ended:
+		if v != errStopped {
+			t.Errorf("it ended with %v", v)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for a turn")
+	}
+}

@@ -13,6 +13,7 @@ const (
 	maxName    = 1 << 10  // bytes of a binding, a namespace or an operation
 	maxText    = 64 << 10 // bytes of an error's text
 	maxInterns = 64       // names that an instance remembers
+	maxUnseen  = 16 << 10 // bytes that a guest may have moved without a look at it
 	maxKept    = 1 << 19  // bytes of a buffer that an instance keeps for its next call
 
 	maxSmall  = 128 // bytes of a response that shares an allocation
@@ -86,6 +87,15 @@ func (in *instance) guestRequest(stack []uint64) {
 	run := &in.run
 	copy(in.view(fnGuestRequest, stack[0], uint64(len(run.operation))), run.operation)
 	copy(in.view(fnGuestRequest, stack[1], uint64(len(run.payload))), run.payload)
+	in.moved(len(run.payload))
+}
+
+// moved is called where a host function has moved so many bytes. Metering knows
+// nothing of them, so that a guest could keep such functions busy for long.
+func (in *instance) moved(n int) {
+	if n > maxUnseen {
+		in.look()
+	}
 }
 
 func (in *instance) guestResponse(stack []uint64) {
@@ -124,12 +134,14 @@ func (in *instance) roomFor(size int) []byte {
 func (in *instance) guestError(stack []uint64) {
 	in.serving(fnGuestError)
 	in.run.mar().guestErr = validText(in.view(fnGuestError, stack[0], stack[1]), maxText)
+	in.look()
 }
 
 func (in *instance) consoleLog(stack []uint64) {
 	line := validText(in.view(fnConsoleLog, stack[0], stack[1]), MaxLogLine)
 	in.run.log.add(line)
 	if in.pool.opts.Host == nil {
+		in.look()
 		return
 	}
 	in.leave()
@@ -279,6 +291,7 @@ func (in *instance) hostResponseLen(stack []uint64) {
 func (in *instance) hostResponse(stack []uint64) {
 	in.answered(fnHostResponse)
 	copy(in.view(fnHostResponse, stack[0], uint64(len(in.run.hostAnswer))), in.run.hostAnswer)
+	in.moved(len(in.run.hostAnswer))
 }
 
 func (in *instance) hostErrorLen(stack []uint64) {
@@ -290,6 +303,7 @@ func (in *instance) hostError(stack []uint64) {
 	in.answered(fnHostError)
 	text := in.run.mishaps.hostText
 	copy(in.view(fnHostError, stack[0], uint64(len(text))), text)
+	in.moved(len(text))
 }
 
 // validText copies bytes as valid UTF-8 of at most limit bytes.

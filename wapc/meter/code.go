@@ -22,13 +22,16 @@ const (
 	slowWeight   = 8   // divisions, square roots
 	bulkWeight   = 64
 	growWeight   = 500
+	freeLocals   = 100
+	maxLocals    = 1 << 20 // that count; more take more memory than there is
 )
 
 func weight(op wasm.Opcode) int {
 	switch op {
 	case wasm.OpCall, wasm.OpReturnCall, wasm.OpCallIndirect, wasm.OpReturnCallIndirect:
 		return callWeight
-	case wasm.OpMemoryFill, wasm.OpMemoryCopy, wasm.OpMemoryInit, wasm.OpTableInit, wasm.OpTableCopy, wasm.OpTableFill:
+	case wasm.OpMemoryFill, wasm.OpMemoryCopy, wasm.OpMemoryInit, wasm.OpTableInit, wasm.OpTableCopy, wasm.OpTableFill,
+		wasm.OpRefFunc: // which leaves compiled code
 		return bulkWeight
 	}
 	switch {
@@ -157,6 +160,16 @@ func (w *writer) function(i int) (wasm.Body, error) {
 	return body, nil
 }
 
+// clearing is what it costs to clear a function's local variables. An interpreter
+// does so one by one; what most functions have costs too little to count.
+func clearing(locals []wasm.Locals) int {
+	n := 0
+	for _, l := range locals {
+		n += int(min(l.Count, maxLocals))
+	}
+	return max(0, min(n, maxLocals)-freeLocals)
+}
+
 func (w *writer) reset(i int) {
 	w.local = uint32(len(w.g.m.Types[w.g.m.Funcs[i]].Params))
 	for _, l := range w.g.m.Code[i].Locals {
@@ -164,7 +177,7 @@ func (w *writer) reset(i int) {
 	}
 	w.code, w.copied, w.self = w.g.m.Code[i].Code, 0, &w.g.nodes[i]
 	w.frames = append(w.frames[:0], frame{op: wasm.OpBlock, live: true, in: -1})
-	w.live, w.debt, w.bases, w.left, w.scratch = true, 0, 0, 0, false
+	w.live, w.debt, w.bases, w.left, w.scratch = true, clearing(w.g.m.Code[i].Locals), 0, 0, false
 	w.number, w.loop, w.shift, w.places = 0, 0, 0, w.places[:0]
 }
 
@@ -412,8 +425,10 @@ func (w *writer) bulk(in wasm.Instr) {
 		w.long(in, w.p.bulk, w.p.fill)
 	case wasm.OpMemoryCopy:
 		w.long(in, w.p.bulk, w.p.copy)
-	case wasm.OpMemoryInit, wasm.OpTableInit, wasm.OpTableCopy, wasm.OpTableFill:
-		w.longCharge(in)
+	case wasm.OpMemoryInit:
+		w.longCharge(in, smallBulk)
+	case wasm.OpTableInit, wasm.OpTableCopy, wasm.OpTableFill:
+		w.longCharge(in, smallBulk/elementSize)
 	}
 }
 
@@ -427,15 +442,15 @@ func (w *writer) replace(in wasm.Instr, f uint32) {
 // long writes, before a bulk operation, a call for those that are long, which
 // takes the three operands and leaves what remains to be done.
 func (w *writer) long(in wasm.Instr, block, f uint32) {
-	w.ifLong(in)
+	w.ifLong(in, smallBulk)
 	w.out = wasm.AppendInt64(append(w.out, byte(wasm.OpIf)), int64(block))
 	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpCall)), f)
 	w.out = append(w.out, byte(wasm.OpEnd))
 }
 
 // longCharge writes, before a bulk operation, a charge for those that are long.
-func (w *writer) longCharge(in wasm.Instr) {
-	w.ifLong(in)
+func (w *writer) longCharge(in wasm.Instr, small int64) {
+	w.ifLong(in, small)
 	w.out = append(w.out, byte(wasm.OpIf), emptyBlock)
 	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpLocalGet)), w.local)
 	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpCall)), w.p.long)
@@ -443,11 +458,11 @@ func (w *writer) longCharge(in wasm.Instr) {
 }
 
 // ifLong tells whether the length on the stack is that of a long operation.
-func (w *writer) ifLong(in wasm.Instr) {
+func (w *writer) ifLong(in wasm.Instr, small int64) {
 	w.copy(in.Start)
 	w.scratch = true
 	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpLocalTee)), w.local)
 	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpLocalGet)), w.local)
-	w.out = wasm.AppendInt64(append(w.out, byte(wasm.OpI32Const)), smallBulk)
+	w.out = wasm.AppendInt64(append(w.out, byte(wasm.OpI32Const)), small)
 	w.out = append(w.out, byte(wasm.OpI32GtU))
 }

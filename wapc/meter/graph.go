@@ -217,6 +217,7 @@ func (g *graph) read(i int, f *findings) error {
 	if err := g.checkType(uint64(g.m.Funcs[i])); err != nil {
 		return err
 	}
+	n.cost = clearing(g.m.Code[i].Locals)
 	r := wasm.NewReader(code)
 	var l loops
 	for {

@@ -1,6 +1,10 @@
 package meter
 
-import "github.com/waxosuit/waxo/wapc/wasm"
+import (
+	"slices"
+
+	"github.com/waxosuit/waxo/wapc/wasm"
+)
 
 // A call inside of a loop makes the compiler keep the loop's values in memory,
 // even if it comes once in a thousand turns. So a loop that calls nothing is
@@ -20,11 +24,12 @@ const wrapping = 3 // blocks around the loop
 
 // loop is what is known of a loop from the first reading.
 type loop struct {
-	calls bool // something, or is turned to by a br_table
+	calls bool // something; so do all loops around it
+	table bool // a br_table turns to it
 	back  bool // a br or br_if turns to it
 }
 
-func (l loop) wrap() bool { return l.back && !l.calls }
+func (l loop) wrap() bool { return l.back && !l.calls && !l.table }
 
 // loops finds out about the loops of a function.
 type loops struct {
@@ -61,12 +66,15 @@ func (l *loops) see(in wasm.Instr, code []byte) {
 		l.labels = in.AppendLabels(l.labels[:0], code)
 		for _, label := range l.labels {
 			if target := l.target(label); target != nil {
-				target.calls = true
+				target.table = true
 			}
 		}
 	case wasm.OpCall, wasm.OpCallIndirect, wasm.OpMemoryGrow, wasm.OpTableGrow, wasm.OpMemoryFill,
 		wasm.OpMemoryCopy, wasm.OpMemoryInit, wasm.OpTableFill, wasm.OpTableCopy, wasm.OpTableInit:
-		for _, i := range l.inside {
+		for _, i := range slices.Backward(l.inside) {
+			if l.all[i].calls {
+				break // and those around it, or each call would see all of them
+			}
 			l.all[i].calls = true
 		}
 	}

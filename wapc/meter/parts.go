@@ -8,13 +8,14 @@ import (
 	"github.com/waxosuit/waxo/wapc/wasm"
 )
 
-// Bulk operations up to smallBulk bytes or elements cost what an instruction of
+// Bulk operations up to smallBulk bytes cost what an instruction of
 // theirs costs; longer ones cost a unit for every 1<<bulkShift, and those on
 // memory are done chunk by chunk.
 const (
-	smallBulk = 4 << 10
-	bulkShift = 2
-	chunk     = 256 << 10
+	smallBulk   = 4 << 10
+	elementSize = 8 // bytes, of a table
+	bulkShift   = 2
+	chunk       = 256 << 10
 )
 
 // parts is what is added to a module, with the numbers that it will have.

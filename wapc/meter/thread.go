@@ -18,13 +18,15 @@ type dispatch struct {
 // noteDispatch notes a br_table at the head of a loop: after nothing but the
 // beginnings of blocks without values and the reading of a local variable.
 func (w *writer) noteDispatch() {
-	at := len(w.frames) - 1
-	for at > 0 && w.frames[at].empty && w.frames[at].op == wasm.OpBlock {
-		at--
+	if w.run.N == 0 {
+		return
+	}
+	at, number := len(w.frames)-1, w.number-2 // of the instruction before the reading of the variable
+	for at > 0 && w.frames[at].empty && w.frames[at].op == wasm.OpBlock && w.frames[at].number == number {
+		at, number = at-1, number-1
 	}
 	loop := &w.frames[at]
-	blocks := len(w.frames) - 1 - at
-	if loop.op != wasm.OpLoop || loop.params || w.run.N == 0 || w.number-loop.number != blocks+2 {
+	if loop.op != wasm.OpLoop || loop.params || loop.number != number {
 		return
 	}
 	local, ok := w.variable(w.run.Last, wasm.OpLocalGet)

@@ -142,9 +142,14 @@ func (r *Reader) opcode(in *Instr) (class byte, err error) {
 		}
 		return class, nil
 	}
+	start := r.at
 	n, err := r.u32()
 	if err != nil {
 		return 0, err
+	}
+	if c == prefixSIMD && r.at-start != uint32Size(n) {
+		// Engines take one byte and go on behind it: they would see other code.
+		return 0, fmt.Errorf("%w: the vector opcode %d in %d bytes", ErrUnsupported, n, r.at-start)
 	}
 	ops := miscOps
 	if c == prefixSIMD {

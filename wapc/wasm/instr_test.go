@@ -221,6 +221,9 @@ func TestBadCode(t *testing.T) {
 		{"atomic.fence", []byte{0xfe, 0x03, 0x00, 0x0b}, wasm.ErrUnsupported, "0xfe"},
 		{"relaxed swizzle", []byte{0xfd, 0x80, 0x02, 0x0b}, wasm.ErrUnsupported, "0xfd 256"},
 		{"hole in SIMD", []byte{0xfd, 0x9a, 0x01, 0x0b}, wasm.ErrUnsupported, "0xfd 154"},
+		// Taken for i16x8.shr_s by an engine that reads one byte, and for v128.const
+		// by one that reads them all: the 16 bytes behind would be code in one.
+		{"vector opcode overlong", append([]byte{0xfd, 0x8c, 0x00}, make([]byte, 17)...), wasm.ErrUnsupported, "in 2 bytes"},
 		{"huge number behind the prefix", []byte{0xfc, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x0b}, wasm.ErrUnsupported, "0xfc"},
 		{"block of a GC type", []byte{0x02, 0x6e, 0x0b, 0x0b}, wasm.ErrUnsupported, "0x6e"},
 		{"null of a GC type", []byte{0xd0, 0x6e, 0x0b}, wasm.ErrUnsupported, "0x6e"},
