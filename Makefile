@@ -33,10 +33,11 @@ test:
 race:
 	$(GO) test -race -shuffle=on ./...
 
-## bench: the benchmarks
+## bench: the benchmarks, and the table of README.md anew
 .PHONY: bench
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	@{ $(GO) test -run '^$$' -bench . -benchtime 200ms ./capability/... ./devhost/... ./emulators/... ./guest/... ./wapc/... && \
+	$(GO) test -run '^$$' -bench . -benchtime 5x ./harness/bench; } 2>&1 | $(GO) run ./harness/bench/table -w README.md
 
 ## fmt: format the Go code and bring it up to the language's present idioms
 .PHONY: fmt

@@ -158,6 +158,7 @@ func poolOptions(g *Guest, l Limits) *wapc.PoolOptions {
 	return &wapc.PoolOptions{
 		Host:         guestHost{g},
 		MaxInstances: l.Instances,
+		MemoryTotal:  l.TotalMemory,
 		MaxWaiting:   l.Waiting,
 		CallTimeout:  l.CallTimeout,
 		StartTimeout: l.CallTimeout,

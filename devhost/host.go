@@ -58,6 +58,7 @@ type Options struct {
 // Limits bounds what a guest may use. A zero field has its default.
 type Limits struct {
 	Memory       int64         // bytes for one instance; default 256 MiB
+	TotalMemory  int64         // bytes of all instances, beyond which no further one is started; default 1 GiB
 	CallTimeout  time.Duration // for one call; default 30 s
 	Instances    int           // the most instances; default 128
 	Waiting      int           // the most calls that wait for an instance; negative: none; default 1,000
@@ -73,12 +74,15 @@ func (l Limits) Defaults() Limits {
 			*v = d
 		}
 	}
-	set(&l.Instances, 128)
+	set(&l.Instances, manifest.DefaultInstances)
 	set(&l.Waiting, 1000)
 	set(&l.RequestBody, 32<<20)
 	set(&l.ResponseBody, 32<<20)
 	if l.Memory == 0 {
 		l.Memory = 256 << 20
+	}
+	if l.TotalMemory == 0 {
+		l.TotalMemory = manifest.DefaultTotalMemory
 	}
 	if l.CallTimeout == 0 {
 		l.CallTimeout = 30 * time.Second
@@ -325,6 +329,8 @@ func LimitsOf(m *manifest.Manifest) Limits {
 	}
 	return Limits{
 		Memory:       m.Limits.Memory,
+		TotalMemory:  m.Limits.TotalMemory,
+		Instances:    m.Limits.Instances,
 		CallTimeout:  m.Limits.CallTimeout,
 		Waiting:      waiting,
 		RequestBody:  int(m.Limits.RequestBody),

@@ -24,12 +24,8 @@ func Detail(phases []Phase, stats wapc.CompileStats, tier wapc.Tier) []Phase {
 	if i < 0 {
 		return phases
 	}
-	detail := []Phase{{"hash", stats.Hash}, {"cache", stats.Lookup}, {"prepare", stats.Prepare}}
-	switch {
-	case stats.Cached: // nothing more was done
-	case tier == wapc.TierInterpreted:
-		detail = append(detail, Phase{"interpret", stats.Interpret})
-	default:
+	detail := []Phase{{"hash", stats.Hash}, {"cache", stats.Lookup}, {"prepare", stats.Prepare}, {"interpret", stats.Interpret}}
+	if tier == wapc.TierCompiled {
 		detail = append(detail, Phase{phaseCompile, stats.Compile})
 	}
 	detail = slices.DeleteFunc(detail, func(p Phase) bool { return p.Took == 0 })

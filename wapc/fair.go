@@ -26,7 +26,7 @@ const (
 	nobody = 20 * time.Microsecond
 	// interval is how long code runs between two looks, about. It stands for the
 	// time that nobody has measured: before the first look, and after a host call.
-	interval = 75 * time.Microsecond
+	interval = 25 * time.Microsecond
 )
 
 // turns are of an engine.

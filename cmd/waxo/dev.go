@@ -44,6 +44,10 @@ belongs to), sign it with throwaway keys, verify it as production would, bind it
 to what its claims grant, serve it, and swap in every change without dropping a
 request. Where there is no folder NAME, the project is made first.
 
+A new build is interpreted at first, so that it answers soon; compiled code takes
+over a little later, and the line "runs compiled" says when. It has the same
+limits in both.
+
 A build that fails leaves the last good one serving. Each HTTP response says in
 X-Waxo-Build which build gave it. Keys: r rebuilds, c clears the screen, q quits.
 The module that serves is kept in .waxo/build/NAME.wasm.`,

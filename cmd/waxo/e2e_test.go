@@ -268,15 +268,38 @@ func TestRunServesWhatDevMade(t *testing.T) {
 	p := dev(t, dir, "hello")
 	p.stop(os.Interrupt)
 	module := filepath.Join(dir, "hello", ".waxo", "build", "hello.wasm")
-	r := serve(t, dir, module, "--allow-dev")
+	r := serve(t, dir, module, "--allow-dev", "--timings")
 	r.expect("POST", "/", `{"count":1}`)
 	r.expect("GET", "/", `{"count":1}`)
+	r.timed()
 	if _, _, build := r.do("GET", "/"); build != "" {
 		t.Errorf("production tells its build: %q", build)
 	}
 	if status := r.stop(syscall.SIGTERM); status != exitOK {
 		t.Errorf("the status is %d", status)
 	}
+}
+
+// timed expects what --timings promises: each step, none longer than all of them.
+func (p *process) timed() {
+	p.t.Helper()
+	for line := range strings.Lines(p.all.String()) {
+		var record map[string]any
+		if json.Unmarshal([]byte(line), &record) != nil || record["msg"] != "started" {
+			continue
+		}
+		total, _ := record["total_ms"].(float64)
+		for _, step := range []string{"read", "connect", "verify", "hash", "cache", "start", "health", "listen"} {
+			if took, ok := record[step+"_ms"].(float64); !ok || took < 0 || took > total {
+				p.t.Errorf("%s took %v of %v ms", step, record[step+"_ms"], total)
+			}
+		}
+		if tier := record["tier"]; tier != "compiled" && tier != "interpreted" {
+			p.t.Errorf("the guest is %v", tier)
+		}
+		return
+	}
+	p.t.Errorf("there are no timings in\n%s", p.all)
 }
 
 // serve starts waxo run on a free port and waits until it serves.

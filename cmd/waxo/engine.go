@@ -12,8 +12,8 @@ import (
 
 // newEngine makes the engine that keeps compiled code in cache. Where that is
 // empty, the code goes to the user's own cache folder, or, where there is none
-// that can be used, is kept in memory: a host without a home runs, too. Where there is no compiled
-// code yet, the guest is interpreted until there is.
+// that can be used, is kept in memory: a host without a home runs, too. Where
+// there is no compiled code yet, the guest is interpreted until there is.
 //
 // It is never a folder of the project: a project that was fetched from somewhere
 // could bring compiled code along, which is machine code and knows no sandbox.

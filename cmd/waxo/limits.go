@@ -12,6 +12,8 @@ import (
 var settings = []struct{ flag, variable, usage string }{
 	{"memory", "WAXO_LIMITS_MEMORY", "memory of one instance of the guest (default 256MiB)"},
 	{"call-timeout", "WAXO_LIMITS_CALL_TIMEOUT", "time for one call of the guest (default 30s)"},
+	{"instances", "WAXO_LIMITS_INSTANCES", "instances of the guest at once (default 128)"},
+	{"total-memory", "WAXO_LIMITS_TOTAL_MEMORY", "memory of all instances, beyond which no further one starts (default 1GiB)"},
 	{"queue", "WAXO_LIMITS_QUEUE", "calls that may wait for an instance (default 1000)"},
 	{"request-body", "WAXO_LIMITS_REQUEST_BODY", "size of a request's body (default 32MiB)"},
 	{"response-body", "WAXO_LIMITS_RESPONSE_BODY", "size of a response's body (default 32MiB)"},

@@ -46,8 +46,13 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Run a signed module: the production host",
 		Long: `Verify a signed module, bind it to the providers of what its claims grant, and
 serve it. The claims are looked at once, before the module runs. A termination
-signal drains it: no new request is taken, those in hand
-are answered.
+signal drains it: no new request is taken, those in hand are answered.
+
+Compiled code is kept in a cache of the user's. The first start of a module has
+none: it serves at once, interpreted and slower, and compiles in the background,
+for a second or two. Once that has come to its end, every later start takes what
+is in the cache. --timings logs what each step of a start took, and which of the
+two it was.
 
 Where a capability is bound to is read from, first to last: --bind, the
 environment (WAXO_KEYVALUE_URL, REDIS_URL), the [[bind]] tables of a waxo.toml
@@ -120,10 +125,10 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	id := capability.BindingID{Guest: plan.claims.Subject, Name: capability.DefaultBinding}
-	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.url(id))
 	if f.timings {
 		t.log(log, g)
 	}
+	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.url(id))
 	if g.Tier() == wapc.TierInterpreted {
 		following.Go(func() { follow(ctx, log, g, a.begun) })
 	}
@@ -168,6 +173,9 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 	p.address = net.JoinHostPort(f.host, strconv.Itoa(port))
 	if p.module, p.claims, err = readModule(file); err != nil {
 		return nil, err
+	}
+	if p.claims.HasTag(wascap.DevTag) && !f.allowDev { // before anything is started
+		return nil, fmt.Errorf("%s: %w", file, devhost.ErrThrowawayKeys)
 	}
 	for claim := range p.aliases {
 		if !slices.Contains(p.claims.Capabilities, claim) {

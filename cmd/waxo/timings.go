@@ -28,17 +28,20 @@ func (t *timings) log(log *slog.Logger, g *devhost.Guest) {
 	tier := g.Tier()
 	attrs := []any{"tier", tier.String()}
 	for _, p := range devhost.Detail(t.phases, g.CompileStats(), tier) {
-		attrs = append(attrs, p.Name, p.Took.Round(time.Microsecond))
+		attrs = append(attrs, p.Name+"_ms", millis(p.Took))
 	}
-	log.Info("started", append(attrs, "total", total.Round(time.Microsecond))...)
+	log.Info("started", append(attrs, "total_ms", millis(total))...)
 }
+
+// millis gives milliseconds with three decimals: a number, in JSON too.
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // follow tells when compiled code takes over from the interpreter, which ends
 // with the guest.
 func follow(ctx context.Context, log *slog.Logger, g *devhost.Guest, begun time.Time) {
 	switch err := g.Compiled(context.WithoutCancel(ctx)); {
 	case err == nil:
-		log.Info("compiled code runs the guest", "after", time.Since(begun).Round(time.Millisecond))
+		log.Info("compiled code runs the guest", "after_ms", millis(time.Since(begun)))
 	case !errors.Is(err, wapc.ErrClosed):
 		log.Warn("the guest stays interpreted, and slow", "reason", err)
 	}

@@ -8,18 +8,20 @@ import (
 )
 
 // ApplyEnv overrides what the environment names: WAXO_VERSION, WAXO_DEV_PORT,
-// WAXO_LIMITS_MEMORY, WAXO_LIMITS_CALL_TIMEOUT, WAXO_LIMITS_QUEUE,
-// WAXO_LIMITS_REQUEST_BODY, WAXO_LIMITS_RESPONSE_BODY. lookup is os.LookupEnv,
-// or like it. Its error joins an *Error for each mistake, and the manifest is
-// then as it was.
+// WAXO_LIMITS_MEMORY, WAXO_LIMITS_CALL_TIMEOUT, WAXO_LIMITS_INSTANCES,
+// WAXO_LIMITS_TOTAL_MEMORY, WAXO_LIMITS_QUEUE, WAXO_LIMITS_REQUEST_BODY,
+// WAXO_LIMITS_RESPONSE_BODY. lookup is os.LookupEnv, or like it. Its error joins
+// an *Error for each mistake, and the manifest is then as it was.
 func (m *Manifest) ApplyEnv(lookup func(name string) (string, bool)) error {
 	changed := *m
 	var errs []*Error
 	override(&errs, lookup, "WAXO_VERSION", &changed.Version, func(s string) (string, error) { return s, checkVersion(s) })
-	override(&errs, lookup, "WAXO_DEV_PORT", &changed.Dev.Port, parseInt(maxPort))
+	override(&errs, lookup, "WAXO_DEV_PORT", &changed.Dev.Port, parseInt(0, maxPort))
 	override(&errs, lookup, "WAXO_LIMITS_MEMORY", &changed.Limits.Memory, parseMemory)
 	override(&errs, lookup, "WAXO_LIMITS_CALL_TIMEOUT", &changed.Limits.CallTimeout, parseTimeout)
-	override(&errs, lookup, "WAXO_LIMITS_QUEUE", &changed.Limits.Queue, parseInt(maxQueue))
+	override(&errs, lookup, "WAXO_LIMITS_INSTANCES", &changed.Limits.Instances, parseInt(1, maxInstance))
+	override(&errs, lookup, "WAXO_LIMITS_TOTAL_MEMORY", &changed.Limits.TotalMemory, parseTotal)
+	override(&errs, lookup, "WAXO_LIMITS_QUEUE", &changed.Limits.Queue, parseInt(0, maxQueue))
 	override(&errs, lookup, "WAXO_LIMITS_REQUEST_BODY", &changed.Limits.RequestBody, parseBody)
 	override(&errs, lookup, "WAXO_LIMITS_RESPONSE_BODY", &changed.Limits.ResponseBody, parseBody)
 	if len(errs) > 0 {

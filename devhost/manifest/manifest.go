@@ -48,6 +48,8 @@ const (
 	DefaultPort         = 8080
 	DefaultMemory       = 256 << 20
 	DefaultCallTimeout  = 30 * time.Second
+	DefaultInstances    = 128
+	DefaultTotalMemory  = 1 << 30
 	DefaultQueue        = 1000
 	DefaultRequestBody  = 32 << 20
 	DefaultResponseBody = 32 << 20
@@ -109,6 +111,8 @@ type Bind struct {
 type Limits struct {
 	Memory       int64         // bytes of each instance, whole pages of 64 KiB
 	CallTimeout  time.Duration // of one call
+	Instances    int           // at once; each serves one call at a time
+	TotalMemory  int64         // bytes of all instances: beyond it no further one is started
 	Queue        int           // calls that may wait for an instance; 0: none waits
 	RequestBody  int64         // bytes
 	ResponseBody int64         // bytes
@@ -206,7 +210,8 @@ func Defaults() *Manifest {
 	return &Manifest{
 		Dev: Dev{Port: DefaultPort},
 		Limits: Limits{
-			Memory: DefaultMemory, CallTimeout: DefaultCallTimeout, Queue: DefaultQueue,
+			Memory: DefaultMemory, CallTimeout: DefaultCallTimeout,
+			Instances: DefaultInstances, TotalMemory: DefaultTotalMemory, Queue: DefaultQueue,
 			RequestBody: DefaultRequestBody, ResponseBody: DefaultResponseBody,
 		},
 	}

@@ -43,6 +43,8 @@ config = { prefix = "${PREFIX}:", plain = "$${X} costs $5$$$" }
 [limits]
 memory = "64MiB"
 call_timeout = "1m30s"
+instances = 4
+total_memory = "512MiB"
 queue = 0
 request_body = 1024
 response_body = "1KiB"
@@ -65,7 +67,7 @@ func TestParseFull(t *testing.T) {
 			{Capability: "wascap:keyvalue", Name: "cache", Provider: ProviderURL, URL: "redis://:${REDIS_PASSWORD}@127.0.0.1:6379/0",
 				Config: map[string]string{"prefix": "${PREFIX}:", "plain": "$${X} costs $5$$$"}},
 		},
-		Limits: Limits{Memory: 64 << 20, CallTimeout: 90 * time.Second, RequestBody: 1024, ResponseBody: 1024},
+		Limits: Limits{Memory: 64 << 20, CallTimeout: 90 * time.Second, Instances: 4, TotalMemory: 512 << 20, RequestBody: 1024, ResponseBody: 1024},
 	}
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("got  %+v\nwant %+v", m, want)
@@ -82,7 +84,7 @@ func TestParseDefaults(t *testing.T) {
 	}
 	want := &Manifest{
 		Path: "waxo.toml", Name: "a", Version: "0.1.0", Language: "go", Dev: Dev{Port: 8080},
-		Limits: Limits{Memory: 256 << 20, CallTimeout: 30 * time.Second, Queue: 1000, RequestBody: 32 << 20, ResponseBody: 32 << 20},
+		Limits: Limits{Memory: 256 << 20, CallTimeout: 30 * time.Second, Instances: 128, TotalMemory: 1 << 30, Queue: 1000, RequestBody: 32 << 20, ResponseBody: 32 << 20},
 	}
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("got  %+v\nwant %+v", m, want)
@@ -174,6 +176,8 @@ func TestMistakes(t *testing.T) {
 		{"timeout", head + "[limits]\ncall_timeout = 30", `4:1: limits.call_timeout: "30" is not a time`},
 		{"timeout range", head + "[limits]\ncall_timeout = \"2h\"", `4:1: limits.call_timeout: "2h" is out of range`},
 		{"queue", head + "[limits]\nqueue = -1", `4:1: limits.queue: -1 is out of range`},
+		{"instances", head + "[limits]\ninstances = 0", `4:1: limits.instances: 0 is out of range: 1 to 65000`},
+		{"total memory", head + "[limits]\ntotal_memory = \"1KiB\"", `4:1: limits.total_memory: "1KiB" is out of range`},
 		{"body", head + "[limits]\nrequest_body = \"2GiB\"", `4:1: limits.request_body: "2GiB" is out of range`},
 		{"several", head + "version = 1\n[dev]\nport = true\nprot = 1\n[limits]\nqueue = \"x\"",
 			"3:1: version must be a string, not an integer\n5:1: dev.port must be an integer, not a boolean\n6:1: unknown key \"prot\" in [dev]: did you mean \"port\"?\n8:1: limits.queue must be an integer, not a string"},
@@ -258,9 +262,9 @@ func TestApplyEnv(t *testing.T) {
 	}
 	err = m.ApplyEnv(env(map[string]string{
 		"WAXO_VERSION": "v2", "WAXO_DEV_PORT": "9", "WAXO_LIMITS_MEMORY": "1MiB", "WAXO_LIMITS_CALL_TIMEOUT": "2s",
-		"WAXO_LIMITS_QUEUE": "3", "WAXO_LIMITS_REQUEST_BODY": "4", "WAXO_LIMITS_RESPONSE_BODY": "5KiB",
+		"WAXO_LIMITS_INSTANCES": "7", "WAXO_LIMITS_TOTAL_MEMORY": "6MiB", "WAXO_LIMITS_QUEUE": "3", "WAXO_LIMITS_REQUEST_BODY": "4", "WAXO_LIMITS_RESPONSE_BODY": "5KiB",
 	}))
-	want := Limits{Memory: 1 << 20, CallTimeout: 2 * time.Second, Queue: 3, RequestBody: 4, ResponseBody: 5 << 10}
+	want := Limits{Memory: 1 << 20, CallTimeout: 2 * time.Second, Instances: 7, TotalMemory: 6 << 20, Queue: 3, RequestBody: 4, ResponseBody: 5 << 10}
 	if err != nil || m.Version != "v2" || m.Dev.Port != 9 || m.Limits != want {
 		t.Errorf("got %+v, %v", m, err)
 	}

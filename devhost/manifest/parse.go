@@ -223,6 +223,8 @@ func readLimits(t *table) Limits {
 	l := Limits{
 		Memory:       limit(t, "memory", DefaultMemory, parseMemory),
 		CallTimeout:  limit(t, "call_timeout", DefaultCallTimeout, parseTimeout),
+		Instances:    limit(t, "instances", DefaultInstances, parseInt(1, maxInstance)),
+		TotalMemory:  limit(t, "total_memory", DefaultTotalMemory, parseTotal),
 		Queue:        t.integer("queue", DefaultQueue, maxQueue),
 		RequestBody:  limit(t, "request_body", DefaultRequestBody, parseBody),
 		ResponseBody: limit(t, "response_body", DefaultResponseBody, parseBody),

@@ -17,7 +17,9 @@ const (
 	maxBody     = 1 << 30
 	minTimeout  = time.Millisecond
 	maxTimeout  = time.Hour
+	maxTotal    = 1 << 40
 	maxQueue    = 1_000_000
+	maxInstance = 65_000
 	maxPort     = math.MaxUint16
 	maxNameSize = 63 // of a DNS label: a name becomes a host's name sooner or later
 )
@@ -115,6 +117,14 @@ func parseMemory(s string) (int64, error) {
 	return n, nil
 }
 
+func parseTotal(s string) (int64, error) {
+	n, err := parseSize(s)
+	if err == nil && (n < pageSize || n > maxTotal) {
+		err = fmt.Errorf("%q is out of range: 64KiB to 1024GiB are possible", s)
+	}
+	return n, err
+}
+
 func parseBody(s string) (int64, error) {
 	n, err := parseSize(s)
 	if err == nil && (n < 1 || n > maxBody) {
@@ -134,15 +144,15 @@ func parseTimeout(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// parseInt returns a parser for whole numbers from 0 to most.
-func parseInt(most int) func(string) (int, error) {
+// parseInt returns a parser for whole numbers from least to most.
+func parseInt(least, most int) func(string) (int, error) {
 	return func(s string) (int, error) {
 		n, err := strconv.Atoi(s)
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return 0, fmt.Errorf("%q is not a whole number", s)
 		}
-		if err != nil || n < 0 || n > most {
-			return 0, fmt.Errorf("%s is out of range: 0 to %d are possible", s, most)
+		if err != nil || n < least || n > most {
+			return 0, fmt.Errorf("%s is out of range: %d to %d are possible", s, least, most)
 		}
 		return n, nil
 	}

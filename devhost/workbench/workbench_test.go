@@ -21,6 +21,7 @@ import (
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/wapc"
+	"github.com/waxosuit/waxo/wapc/wasm"
 )
 
 //go:embed testdata/version.wasm
@@ -177,6 +178,25 @@ func (b *bench) expect(version string) {
 	}
 }
 
+// large adds functions to a module that take long to compile.
+func large(t *testing.T, module []byte) []byte {
+	t.Helper()
+	m, err := wasm.Decode(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := wasm.NewCode(0)
+	n := c.Local(wasm.I64)
+	for i := range int64(300) {
+		c.Get(n).I64(i).Op(wasm.OpI64Add).Set(n)
+	}
+	body, none := c.Body(), m.AddType(wasm.FuncType{})
+	for range 1000 {
+		m.Funcs, m.Code = append(m.Funcs, none), append(m.Code, body)
+	}
+	return m.Encode()
+}
+
 // TestInterpretedFirst: a build serves by the interpreter, and the compiled code
 // that follows serves the same.
 func TestInterpretedFirst(t *testing.T) {
@@ -185,7 +205,12 @@ func TestInterpretedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { engine.Close(context.Background()) })
-	b := start(t, "first001", func(o *Options) { o.Engine = engine })
+	b := start(t, "first001", func(o *Options) {
+		o.Engine = engine
+		if err := os.WriteFile(filepath.Join(o.Project.Dir(), "version.wasm"), large(t, versionModule), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
 	for build, version := range []string{"first001", "second02"} {
 		if build > 0 {
 			b.write("version.txt", version)

@@ -197,9 +197,16 @@ func (p *process) text() string {
 	return p.output.String()
 }
 
+// stop has the process end in its own way, which finishes what it writes to a
+// cache.
 func (p *process) stop() {
-	p.cmd.Process.Kill() //nolint:errcheck // it may have ended
-	<-p.ended
+	p.cmd.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended
+	select {
+	case <-p.ended:
+	case <-time.After(10 * time.Second):
+		p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+		<-p.ended
+	}
 }
 
 // cpu is the time that the process has had so far, to 10 ms.

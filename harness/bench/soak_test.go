@@ -5,19 +5,20 @@ package bench
 import (
 	"bytes"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 )
 
-// BenchmarkSoak loads a Go guest with a mix of requests, some of which exceed
-// their time, and watches the memory of the process: it may not grow. An hour of
+// BenchmarkSoak loads a Go guest with a mix of requests, beside one that exceeds
+// its time, and watches the memory of the process: it may not grow. An hour of
 // it, which prints what the process takes each minute:
 //
 //	go test ./harness/bench -run '^$' -bench Soak -benchtime 1h -timeout 2h
 func BenchmarkSoak(b *testing.B) {
 	p := build(b)
 	store := newStore(b, time.Millisecond)
-	guest := run(b, p, p.goGuest, "--bind", "wascap:keyvalue="+store, "--call-timeout", "200ms")
+	guest := run(b, p, p.goGuest, "--bind", "wascap:keyvalue="+store, "--call-timeout", "3s")
 	mix := []*load{
 		newLoad(b, guest.url, 2, "GET", "/", nil),
 		newLoad(b, guest.url, 2, "POST", "/echo", make([]byte, 1<<10)),
@@ -28,10 +29,12 @@ func BenchmarkSoak(b *testing.B) {
 	requests := 0
 	begun, told := time.Now(), time.Now()
 	for b.Loop() {
+		var spinning sync.WaitGroup
+		spinning.Go(func() { expire(b, guest) })
 		for _, l := range mix {
-			requests += len(l.run(b, window/4))
+			requests += len(l.run(b, window*3/4))
 		}
-		expire(b, guest)
+		spinning.Wait()
 		now, most := guest.memory(b)
 		sizes = append(sizes, now)
 		if time.Since(told) > time.Minute {

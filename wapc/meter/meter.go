@@ -3,9 +3,9 @@
 //
 // Compiled WebAssembly cannot be interrupted from outside. A metered module has
 // a counter, which its code runs down as it goes, and calls the imported
-// function waxo.look whenever that is used up: every 50 to 100 microseconds of
-// compiled code, every one or two milliseconds in an interpreter. There the host
-// does what it likes; to end the guest, it panics.
+// function waxo.look whenever that is used up: every 5 to 60 microseconds of
+// compiled code, every one or two milliseconds in an interpreter (BenchmarkGap).
+// There the host does what it likes; to end the guest, it panics.
 //
 // What code costs is known when it is rewritten, about one unit an
 // instruction. The debt of straight code adds up, along the dearest path, until

@@ -21,7 +21,7 @@ var rows = []row{
 	{"p99 of 16 clients while four calls loop without end", "BenchmarkNeighbours/spin", "p99-ms", "ms", "alone-p99-ms", "without them", "x-alone", "3"},
 	{"p99 of 16 clients while four calls recurse without end", "BenchmarkNeighbours/recurse", "p99-ms", "ms", "alone-p99-ms", "without them", "x-alone", "3"},
 	{"four guests that loop: end after their deadline", "BenchmarkDeadline", "ms-late", "ms", "", "", "", "50 ms"},
-	{"the host's longest garbage collection meanwhile", "BenchmarkDeadline", "GC-ms", "ms", "", "", "", "20 ms"},
+	{"a garbage collection of the host while four guests loop", "BenchmarkCollection", "p99-ms", "ms", "", "", "", "20 ms"},
 	{"memory of the process under 64 calls that wait for a slow store", "BenchmarkSlowCalls", "MB-most", "MB", "", "", "", "250 MB"},
 	{"edit to served, after the toolchain's end", "BenchmarkReload", "ms-after-toolchain", "ms", "", "", "", "150 ms"},
 	{"edit to served by compiled code", "BenchmarkReload", "ms-to-compiled", "ms", "", "", "", "2,000 ms"},

@@ -9,6 +9,7 @@ package wasmtest
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"testing"
 
@@ -150,12 +151,20 @@ func (e *Engine) host(name string, stack []uint64) {
 	e.Tell("%s %#x", name, stack)
 }
 
-// maxLog bounds what the host remembers.
-const maxLog = 10_000
+// Bounds on what the host remembers: how much it was told, and of each.
+const (
+	maxLog  = 10_000
+	maxLine = 256
+)
 
 // Tell notes something that the host was told.
 func (e *Engine) Tell(format string, args ...any) {
-	if len(e.log) < maxLog {
-		e.log = append(e.log, fmt.Sprintf(format, args...))
+	if len(e.log) >= maxLog {
+		return
 	}
+	line := fmt.Sprintf(format, args...)
+	if len(line) > maxLine {
+		line = fmt.Sprintf("%s... %d bytes of sum %x", line[:maxLine/2], len(line), sha256.Sum256([]byte(line)))
+	}
+	e.log = append(e.log, line)
 }
