@@ -37,6 +37,7 @@ race:
 .PHONY: bench
 bench:
 	@{ $(GO) test -run '^$$' -bench . -benchtime 200ms ./capability/... ./devhost/... ./emulators/... ./guest/... ./wapc/... && \
+	( cd .ci/peers && $(GO) test -bench . ) && \
 	$(GO) test -run '^$$' -bench . -benchtime 5x ./harness/bench; } 2>&1 | $(GO) run ./harness/bench/table -w README.md
 
 ## fmt: format the Go code and bring it up to the language's present idioms

@@ -27,7 +27,7 @@ func TestTurnsAreGivenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := m.NewPool(&PoolOptions{CallTimeout: 50 * time.Millisecond})
+	p, err := m.NewPool(&PoolOptions{CallTimeout: 50 * time.Millisecond, QueueTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestTheLateDoNotWait(t *testing.T) {
 	turns.long.Store(turns.cores)
 	in := &instance{turns: turns}
 	in.begin(t.Context(), "op", time.Nanosecond)
-	in.run.clock.start(1)
+	in.run.startAt(1)
 	in.run.turn = turn{busy: longRun, long: true}
 	ended := make(chan any)
 	go func() {

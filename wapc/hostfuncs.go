@@ -7,8 +7,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/tetratelabs/wazero/api"
 )
 
 const (
@@ -17,6 +15,9 @@ const (
 	maxInterns = 64       // names that an instance remembers
 	maxUnseen  = 16 << 10 // bytes that a guest may have moved without a look at it
 	maxKept    = 1 << 19  // bytes of a buffer that an instance keeps for its next call
+
+	maxSmall  = 128 // bytes of a response that shares an allocation
+	smallRoom = 512 // bytes of that
 )
 
 // Why a host call fails without reaching a Host.
@@ -32,35 +33,32 @@ func (in *instance) violate(function, format string, args ...any) {
 }
 
 // view returns a part of the guest's memory. It is valid until the guest runs.
-func (in *instance) view(mem api.Memory, function string, ptr, size uint64) []byte {
-	if size = uint64(uint32(size)); size == 0 {
-		return nil
+func (in *instance) view(function string, ptr, size uint64) []byte {
+	at, memory := uint64(uint32(ptr)), in.memory.bytes
+	end := at + uint64(uint32(size))
+	if end > uint64(len(memory)) {
+		return in.outside(function, at, end-at)
 	}
-	b, ok := mem.Read(uint32(ptr), uint32(size))
-	if !ok {
-		in.violate(function, "was given %d bytes at %d, outside of its memory of %d", size, uint32(ptr), mem.Size())
-	}
-	return b
+	return memory[at:end:end]
 }
 
-// names are the names that an instance knows: the same bytes give the same
-// string, without allocation.
-type names struct {
-	binding, namespace, operation string // of the last host call
-	known                         map[string]string
+// outside ends the run, unless nothing lies outside.
+func (in *instance) outside(function string, at, size uint64) []byte {
+	if size > 0 {
+		in.violate(function, "was given %d bytes at %d, outside of its memory of %d", size, at, len(in.memory.bytes))
+	}
+	return nil
 }
 
 // name reads a name, which is most often the last one of its kind.
-func (in *instance) name(mem api.Memory, last *string, what string, ptr, size uint64) string {
-	b := in.view(mem, fnHostCall, ptr, size)
-	if string(b) != *last {
+func (in *instance) name(last *string, what string, ptr, size uint64) {
+	if b := in.view(fnHostCall, ptr, size); string(b) != *last {
 		*last = in.intern(what, b)
 	}
-	return *last
 }
 
 func (in *instance) intern(what string, b []byte) string {
-	if s, ok := in.names.known[string(b)]; ok {
+	if s, ok := in.interned[string(b)]; ok {
 		return s
 	}
 	if len(b) > maxName {
@@ -69,11 +67,11 @@ func (in *instance) intern(what string, b []byte) string {
 	if !utf8.Valid(b) {
 		in.violate(fnHostCall, "was given %s that is not UTF-8: %q", what, b)
 	}
-	if in.names.known == nil || len(in.names.known) >= maxInterns {
-		in.names.known = map[string]string{}
+	if in.interned == nil || len(in.interned) >= maxInterns {
+		in.interned = map[string]string{}
 	}
 	s := string(b)
-	in.names.known[s] = s
+	in.interned[s] = s
 	return s
 }
 
@@ -84,11 +82,11 @@ func (in *instance) serving(function string) {
 	}
 }
 
-func (in *instance) guestRequest(mem api.Memory, stack []uint64) {
+func (in *instance) guestRequest(stack []uint64) {
 	in.serving(fnGuestRequest)
 	run := &in.run
-	copy(in.view(mem, fnGuestRequest, stack[0], uint64(len(run.operation))), run.operation)
-	copy(in.view(mem, fnGuestRequest, stack[1], uint64(len(run.payload))), run.payload)
+	copy(in.view(fnGuestRequest, stack[0], uint64(len(run.operation))), run.operation)
+	copy(in.view(fnGuestRequest, stack[1], uint64(len(run.payload))), run.payload)
 	in.moved(len(run.payload))
 }
 
@@ -100,9 +98,9 @@ func (in *instance) moved(n int) {
 	}
 }
 
-func (in *instance) guestResponse(mem api.Memory, stack []uint64) {
+func (in *instance) guestResponse(stack []uint64) {
 	in.serving(fnGuestResponse)
-	b := in.view(mem, fnGuestResponse, stack[0], stack[1])
+	b := in.view(fnGuestResponse, stack[0], stack[1])
 	run := &in.run
 	if run.responded {
 		in.violate(fnGuestResponse, "was called twice")
@@ -112,17 +110,35 @@ func (in *instance) guestResponse(mem api.Memory, stack []uint64) {
 		run.mar().tooLarge = &SizeError{run.operation, "response", int64(len(b)), int64(limit)}
 		return
 	}
-	run.response = append(run.response, b...)
+	dst := run.response
+	if dst == nil {
+		dst = in.roomFor(len(b))
+	}
+	run.response = append(dst, b...)
 }
 
-func (in *instance) guestError(mem api.Memory, stack []uint64) {
+// roomFor returns room for a response, for the caller to keep. Small ones share
+// an allocation with those that come after them.
+func (in *instance) roomFor(size int) []byte {
+	if size > maxSmall {
+		return nil
+	}
+	if size > len(in.room) {
+		in.room = make([]byte, smallRoom)
+	}
+	b := in.room[:0:size]
+	in.room = in.room[size:]
+	return b
+}
+
+func (in *instance) guestError(stack []uint64) {
 	in.serving(fnGuestError)
-	in.run.mar().guestErr = validText(in.view(mem, fnGuestError, stack[0], stack[1]), maxText)
+	in.run.mar().guestErr = validText(in.view(fnGuestError, stack[0], stack[1]), maxText)
 	in.look()
 }
 
-func (in *instance) consoleLog(mem api.Memory, stack []uint64) {
-	line := validText(in.view(mem, fnConsoleLog, stack[0], stack[1]), MaxLogLine)
+func (in *instance) consoleLog(stack []uint64) {
+	line := validText(in.view(fnConsoleLog, stack[0], stack[1]), MaxLogLine)
 	in.run.log.add(line)
 	if in.pool.opts.Host == nil {
 		in.look()
@@ -135,24 +151,25 @@ func (in *instance) consoleLog(mem api.Memory, stack []uint64) {
 	in.run.away = false
 }
 
-func (in *instance) hostCall(form callForm, mem api.Memory, stack []uint64) {
-	call := HostCall{Binding: DefaultBinding}
-	args := stack
+func (in *instance) hostCall(form callForm, stack []uint64) {
+	call, args := &in.hostCalling, stack
 	if form == formBinding {
-		if name := in.name(mem, &in.names.binding, "a binding", args[0], args[1]); name != "" {
-			call.Binding = name
+		if uint32(args[1]) != 0 {
+			in.name(&call.Binding, "a binding", args[0], args[1])
+		} else if call.Binding != DefaultBinding {
+			call.Binding = DefaultBinding
 		}
 		args = args[2:]
 	}
 	if form != formPrefixed {
-		call.Namespace = in.name(mem, &in.names.namespace, "a namespace", args[0], args[1])
+		in.name(&call.Namespace, "a namespace", args[0], args[1])
 		args = args[2:]
 	}
-	call.Operation = in.name(mem, &in.names.operation, "an operation", args[0], args[1])
-	payload := in.view(mem, fnHostCall, args[2], args[3])
+	in.name(&call.Operation, "an operation", args[0], args[1])
+	payload := in.view(fnHostCall, args[2], args[3])
 
 	in.leave()
-	answer, err := in.perform(&call, payload)
+	answer, err := in.perform(payload)
 	run := &in.run
 	if err != nil || run.invocation == nil || run.invocation.asked.Load() {
 		in.check(now())
@@ -185,8 +202,8 @@ func (in *instance) textOf(err error) string {
 }
 
 // perform checks a host call's sizes and hands it to the Host.
-func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err error) {
-	opts := &in.pool.opts
+func (in *instance) perform(payload []byte) (answer []byte, err error) {
+	opts, call := &in.pool.opts, &in.hostCalling
 	switch {
 	case in.run.starting:
 		return nil, errStarting
@@ -195,13 +212,16 @@ func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err 
 	case len(payload) > opts.MaxHostPayload:
 		return nil, &SizeError{call.Operation, "host call payload", int64(len(payload)), int64(opts.MaxHostPayload)}
 	}
-	in.hostPayload = append(in.hostPayload[:0], payload...)
-	call.Payload, call.Into = in.hostPayload, in.into[:0]
+	if len(call.Payload) == len(payload) {
+		copy(call.Payload, payload)
+	} else {
+		call.Payload = append(call.Payload[:0], payload...)
+	}
 	in.pool.entersHost(in)
-	answer, err = in.ask(call)
+	answer, err = in.ask()
 	in.pool.leavesHost(in)
-	if n := min(len(answer), maxKept); n > cap(in.into) { // the next of its size shall have room
-		in.into = make([]byte, 0, 1<<bits.Len(uint(n-1)))
+	if n := min(len(answer), maxKept); n > cap(call.Into) { // the next of its size shall have room
+		call.Into = make([]byte, 0, 1<<bits.Len(uint(n-1)))
 	}
 	if err == nil && len(answer) > opts.MaxHostResponse {
 		return nil, &SizeError{call.Operation, "host call response", int64(len(answer)), int64(opts.MaxHostResponse)}
@@ -209,10 +229,10 @@ func (in *instance) perform(call *HostCall, payload []byte) (answer []byte, err 
 	return answer, err
 }
 
-func (in *instance) ask(call *HostCall) (answer []byte, err error) {
+func (in *instance) ask() (answer []byte, err error) {
 	defer in.guard()
 	in.run.away = true
-	answer, err = in.pool.opts.Host.HostCall(in.invocation(), *call)
+	answer, err = in.pool.opts.Host.HostCall(in.invocation(), in.hostCalling)
 	in.run.away = false
 	return answer, err
 }
@@ -226,20 +246,31 @@ func (in *instance) invocation() *invocation {
 		}
 		c := &in.invocations[0]
 		in.invocations = in.invocations[1:]
-		c.caller, c.stopper, c.ends = run.caller, &in.stopper, run.clock.ends
+		c.caller, c.stopper, c.timeout = run.caller, &in.stopper, run.clock.timeout
+		if run.clock.ends != 0 {
+			c.ends.Store(int64(run.clock.ends))
+		}
 		run.invocation = c
 	}
 	return run.invocation
 }
 
-// guard is deferred where the Host is called. If that panics, the run ends. If
-// it ends the goroutine, nobody else comes by to give the instance back.
+// guard is deferred where the Host is called.
 func (in *instance) guard() {
-	if v := recover(); v != nil {
-		in.run.mar().hostPanic = &HostError{in.run.operation, v, debug.Stack()}
+	if in.run.away {
+		in.astray(recover())
+	}
+}
+
+// astray is called where the Host did not come back. If it panicked, the run
+// ends. If it ended the goroutine, nobody else comes by to give the instance
+// back.
+func (in *instance) astray(panicked any) {
+	if panicked != nil {
+		in.run.mar().hostPanic = &HostError{in.run.operation, panicked, debug.Stack()}
 		panic(errStopped)
 	}
-	if in.run.away && !in.run.starting {
+	if !in.run.starting {
 		in.dead = true
 		in.pool.release(in, nil)
 	}
@@ -252,26 +283,26 @@ func (in *instance) answered(function string) {
 	}
 }
 
-func (in *instance) hostResponseLen(_ api.Memory, stack []uint64) {
+func (in *instance) hostResponseLen(stack []uint64) {
 	in.answered(fnHostResponseLen)
 	stack[0] = uint64(len(in.run.hostAnswer))
 }
 
-func (in *instance) hostResponse(mem api.Memory, stack []uint64) {
+func (in *instance) hostResponse(stack []uint64) {
 	in.answered(fnHostResponse)
-	copy(in.view(mem, fnHostResponse, stack[0], uint64(len(in.run.hostAnswer))), in.run.hostAnswer)
+	copy(in.view(fnHostResponse, stack[0], uint64(len(in.run.hostAnswer))), in.run.hostAnswer)
 	in.moved(len(in.run.hostAnswer))
 }
 
-func (in *instance) hostErrorLen(_ api.Memory, stack []uint64) {
+func (in *instance) hostErrorLen(stack []uint64) {
 	in.answered(fnHostErrorLen)
 	stack[0] = uint64(len(in.run.mishaps.hostText))
 }
 
-func (in *instance) hostError(mem api.Memory, stack []uint64) {
+func (in *instance) hostError(stack []uint64) {
 	in.answered(fnHostError)
 	text := in.run.mishaps.hostText
-	copy(in.view(mem, fnHostError, stack[0], uint64(len(text))), text)
+	copy(in.view(fnHostError, stack[0], uint64(len(text))), text)
 	in.moved(len(text))
 }
 

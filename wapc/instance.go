@@ -25,13 +25,15 @@ type instance struct {
 	started bool
 	dead    bool // it must not serve again
 
-	names             names
-	hostPayload, into []byte       // what a host call gets, and where it may answer
-	invocations       []invocation // for coming runs
+	interned    map[string]string // the same bytes give the same name, without allocation
+	hostCalling HostCall          // the last one; what is the same in the next is not written again
+	invocations []invocation      // for coming runs
 
 	run runState
 
 	pooled
+
+	room []byte // for coming responses
 }
 
 // runState is the state of one run of guest code: a call, or the start.
@@ -87,6 +89,8 @@ func newInstance(p *Pool) *instance {
 		turns:  p.module.engine.turns,
 		memory: linearMemory{limit: uint64(p.opts.MemoryLimit)},
 		run:    runState{log: newLineLog(p.opts.LogLines)},
+
+		hostCalling: HostCall{Binding: DefaultBinding},
 	}
 }
 
@@ -133,8 +137,8 @@ func (in *instance) end() {
 		run.invocation.end()
 		run.invocation = nil
 	}
-	if cap(in.hostPayload) > maxKept {
-		in.hostPayload = nil
+	if call := &in.hostCalling; cap(call.Payload) > maxKept {
+		call.Payload = nil
 	}
 }
 

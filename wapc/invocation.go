@@ -14,7 +14,8 @@ import (
 type invocation struct {
 	caller  context.Context
 	stopper *stopper
-	ends    time.Duration // since epoch
+	timeout time.Duration
+	ends    atomic.Int64 // of the run's clock; 0: it was not started
 	ended   atomic.Bool
 	asked   atomic.Bool // how long it lasts
 	full    atomic.Pointer[fullContext]
@@ -26,7 +27,7 @@ type fullContext struct {
 }
 
 // invocationsAtOnce are allocated together.
-const invocationsAtOnce = 4
+const invocationsAtOnce = 16
 
 // ask notes that somebody keeps to the deadline, so that it is worth while to
 // look at the clock when the host call ends.
@@ -34,6 +35,15 @@ func (c *invocation) ask() {
 	if !c.asked.Load() {
 		c.asked.Store(true)
 	}
+}
+
+// startsTo starts the run's clock to end at a time, unless it was started, and
+// tells when it ends.
+func (c *invocation) startsTo(end time.Duration) time.Duration {
+	if c.ends.Load() == 0 && c.ends.CompareAndSwap(0, int64(end)) {
+		return end
+	}
+	return time.Duration(c.ends.Load())
 }
 
 // waiting returns the context that can be waited for.
@@ -77,7 +87,8 @@ func (c *invocation) end() {
 // deadline is the run's own. It is never before the end, so that whoever waits
 // for it finds that the time is over.
 func (c *invocation) deadline() time.Time {
-	left := c.ends - now()
+	at := now()
+	left := c.startsTo(endOf(at, c.timeout)) - at
 	return time.Now().Add(left)
 }
 
@@ -104,10 +115,10 @@ func (c *invocation) Err() error {
 	if err := c.caller.Err(); err != nil {
 		return err
 	}
-	switch {
-	case c.ended.Load() || c.stopper.stopped.Load():
+	if c.ended.Load() || c.stopper.stopped.Load() {
 		return context.Canceled
-	case now() >= c.ends:
+	}
+	if at := now(); at >= c.startsTo(endOf(at, c.timeout)) {
 		return context.DeadlineExceeded
 	}
 	return nil

@@ -1,6 +1,7 @@
 package wapc_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -159,6 +160,27 @@ func TestHostCallsWithoutEnd(t *testing.T) {
 	}
 }
 
+// TestResponsesAreApart: small responses share an allocation, and each is its
+// caller's own all the same.
+func TestResponsesAreApart(t *testing.T) {
+	p := pool(t, "echo", nil)
+	var all [][]byte
+	payload := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, i*7%140) }
+	for i := range 100 {
+		out, err := p.Call(t.Context(), "echo", payload(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, out)
+	}
+	for i, out := range all {
+		_ = append(out, "this must not come to lie in the next"...)
+		if !bytes.Equal(out, payload(i)) {
+			t.Fatalf("response %d is %q", i, out)
+		}
+	}
+}
+
 // TestCallAllocations: nothing is allocated but what is returned.
 func TestCallAllocations(t *testing.T) {
 	h := &host{call: func(_ context.Context, c wapc.HostCall) ([]byte, error) { return append(c.Into, c.Payload...), nil }}
@@ -175,7 +197,7 @@ func TestCallAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if into != 0 || returned != 1 {
+		if into != 0 || returned > 1 {
 			t.Errorf("%s: %v allocations with room, %v without", operation, into, returned)
 		}
 	}

@@ -17,12 +17,14 @@ import (
 	"github.com/waxosuit/waxo/wapc"
 )
 
-// goGuest builds the template kvcounter as waxo build does: 2 MB, as most Go
-// guests are.
-func goGuest(b *testing.B) []byte {
+// kvcounter is a template: 2 MB, as most Go guests are.
+const kvcounter = "../templates/kvcounter"
+
+// goGuest builds a guest in Go as waxo build does.
+func goGuest(b *testing.B, dir string) []byte {
 	b.Helper()
 	out := filepath.Join(b.TempDir(), "guest.wasm")
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "../templates/kvcounter")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, dir)
 	build.Env = append(build.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if output, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("build the guest: %v\n%s", err, output)
@@ -99,7 +101,7 @@ func timeCompile(b *testing.B, opts *wapc.EngineOptions, module []byte) time.Dur
 // engine, which does not see to deadlines: from nothing, for the interpreter,
 // and from a cache on disk.
 func BenchmarkCompile(b *testing.B) {
-	module := goGuest(b)
+	module := goGuest(b, kvcounter)
 	b.Run("cold", func(b *testing.B) {
 		contest(b,
 			func() time.Duration { return timeCompile(b, nil, module) },
@@ -135,7 +137,7 @@ func BenchmarkCompile(b *testing.B) {
 // BenchmarkInstantiate starts an instance of a Go guest, beside the bare engine.
 func BenchmarkInstantiate(b *testing.B) {
 	ctx := b.Context()
-	module := goGuest(b)
+	module := goGuest(b, kvcounter)
 	m, err := engine(b, nil).Compile(ctx, module)
 	if err != nil {
 		b.Fatal(err)

@@ -18,6 +18,7 @@ type linearMemory struct {
 	laid    bool   // the image is
 	refused uint64 // the size that was last refused; the instance resets it
 	size    atomic.Int64
+	bytes   []byte // the guest's view of it, which only its own goroutine may use
 	mapping []byte // nil: the memory is on the heap
 	heap    []byte
 }
@@ -52,6 +53,7 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 		}
 	}
 	m.size.Store(int64(size))
+	m.bytes = b
 	return b
 }
 
@@ -75,6 +77,6 @@ func (m *linearMemory) release() {
 	if m.mapping != nil {
 		unreserve(m.mapping)
 	}
-	m.mapping, m.heap = nil, nil
+	m.mapping, m.heap, m.bytes = nil, nil, nil
 	m.size.Store(0)
 }

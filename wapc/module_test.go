@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/waxosuit/waxo/wapc"
+	"github.com/waxosuit/waxo/wapc/wasm"
 )
 
 func TestImports(t *testing.T) {
@@ -105,7 +106,26 @@ func TestTooManyLocals(t *testing.T) {
 	contains(t, as[*wapc.FormatError](t, err).Error(), "268435455 locals")
 }
 
-// TestEndlessWithoutLoops: the engine itself looks at loops only.
+// TestLongSignatures: what a call hands on is not paid for.
+func TestLongSignatures(t *testing.T) {
+	for n, want := range map[int]string{1000: "", 1001: "0 parameters and 1001 results, the limit is 1000"} {
+		m, err := wasm.Decode(guest(t, "echo"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.AddType(wasm.FuncType{Results: slices.Repeat([]wasm.ValType{wasm.I64}, n)})
+		_, err = engine(t, nil).Compile(t.Context(), m.Encode())
+		if want == "" {
+			if err != nil {
+				t.Errorf("%d results: %v", n, err)
+			}
+			continue
+		}
+		contains(t, as[*wapc.FormatError](t, err).Error(), want)
+	}
+}
+
+// TestEndlessWithoutLoops: calls are looked at, too.
 func TestEndlessWithoutLoops(t *testing.T) {
 	for _, interpreter := range []bool{false, true} {
 		m := compile(t, engine(t, &wapc.EngineOptions{Interpreter: interpreter}), "branching")

@@ -29,7 +29,9 @@ type PoolOptions struct {
 	// let in all the same. Negative: none. Default 1000.
 	MaxWaiting int
 
-	CallTimeout  time.Duration // for one call in the guest, host calls included. Default 30 s
+	// CallTimeout is for one call in the guest, host calls included, but for the
+	// first as long as the Host has not asked its context. Default 30 s
+	CallTimeout  time.Duration
 	StartTimeout time.Duration // for starting an instance. Default 30 s
 	QueueTimeout time.Duration // for waiting for an instance. Default CallTimeout
 	// IdleTimeout is how long an instance idles before it is closed. It may be
@@ -168,7 +170,7 @@ func (p *Pool) unlock() {
 }
 
 // Call has the guest handle an operation and returns its response, which is
-// the caller's own. Its errors are *GuestError, *TrapError, *DeadlineError,
+// the caller's own; small ones share an allocation of 512 bytes. Its errors are *GuestError, *TrapError, *DeadlineError,
 // *MemoryError, *SizeError, *HostError, *StartError, *NestingError,
 // ErrQueueFull, ErrQueueTimeout, ErrClosed, or one that wraps ctx's if that
 // ended first.
@@ -192,7 +194,7 @@ func (p *Pool) CallAppend(ctx context.Context, dst []byte, operation string, pay
 	if err != nil {
 		return dst, err
 	}
-	dst, err = in.call(ctx, dst, operation, payload) // see instance.guard
+	dst, err = in.call(ctx, dst, operation, payload) // see instance.astray
 	p.release(in, err)
 	return dst, err
 }

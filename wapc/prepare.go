@@ -12,6 +12,7 @@ import (
 const (
 	maxTableElements = 1 << 20 // over all tables of an instance: 8 MiB
 	maxLocals        = 50_000  // of a function, as browsers have it
+	maxSignature     = 1_000   // parameters of a function, and its results, as browsers have it
 )
 
 // prepared is a module that was checked and made ready for the engine.
@@ -77,6 +78,11 @@ func strip(m *wasm.Module) {
 // gives each table a maximum, so that table.grow cannot take what the limit on
 // memory denies.
 func bound(m *wasm.Module) error {
+	for i, t := range m.Types {
+		if len(t.Params) > maxSignature || len(t.Results) > maxSignature {
+			return fmt.Errorf("type %d has %d parameters and %d results, the limit is %d", i, len(t.Params), len(t.Results), maxSignature)
+		}
+	}
 	for i := range m.Code {
 		total := uint64(0)
 		for _, l := range m.Code[i].Locals {

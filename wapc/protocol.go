@@ -48,7 +48,15 @@ var forms = [...]callForm{formBinding, formNamespace, formPrefixed}
 type hostFunction struct {
 	name            string
 	params, results int // all i32
-	call            func(in *instance, mem api.Memory, stack []uint64)
+	call            hostFunc
+}
+
+// hostFunc implements api.GoFunction. It needs no api.Module: an instance knows
+// its memory.
+type hostFunc func(in *instance, stack []uint64)
+
+func (f hostFunc) Call(ctx context.Context, stack []uint64) {
+	f((*instance)(ctx.(*engineContext)), stack)
 }
 
 // hostFunctions are all but __host_call, whose type depends on the form.
@@ -65,7 +73,7 @@ var hostFunctions = [...]hostFunction{
 
 func (f callForm) function() hostFunction {
 	return hostFunction{fnHostCall, int(f), 1,
-		func(in *instance, mem api.Memory, stack []uint64) { in.hostCall(f, mem, stack) }}
+		func(in *instance, stack []uint64) { in.hostCall(f, stack) }}
 }
 
 // hostModule builds the import module with one form of __host_call.
@@ -73,19 +81,16 @@ func hostModule(r wazero.Runtime, form callForm) wazero.HostModuleBuilder {
 	b := r.NewHostModuleBuilder(importModule)
 	for _, f := range append(hostFunctions[:len(hostFunctions):len(hostFunctions)], form.function()) {
 		types := slices.Repeat([]api.ValueType{api.ValueTypeI32}, max(f.params, f.results))
-		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(
-			func(ctx context.Context, guest api.Module, stack []uint64) {
-				f.call((*instance)(ctx.(*engineContext)), guest.Memory(), stack)
-			}), types[:f.params], types[:f.results]).Export(f.name)
+		b.NewFunctionBuilder().WithGoFunction(f.call, types[:f.params], types[:f.results]).Export(f.name)
 	}
 	return b
 }
 
 // meterModule builds the import module that a metered guest looks into.
 func meterModule(r wazero.Runtime) wazero.HostModuleBuilder {
-	return r.NewHostModuleBuilder(meter.ImportModule).NewFunctionBuilder().WithGoFunction(api.GoFunc(
-		func(ctx context.Context, _ []uint64) { (*instance)(ctx.(*engineContext)).look() },
-	), nil, nil).Export(meter.ImportName)
+	look := hostFunc(func(in *instance, _ []uint64) { in.look() })
+	return r.NewHostModuleBuilder(meter.ImportModule).NewFunctionBuilder().WithGoFunction(look, nil, nil).
+		Export(meter.ImportName)
 }
 
 // i32s is a function type of i32 alone.

@@ -1,6 +1,7 @@
 package wapc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -11,8 +12,8 @@ import (
 
 // A guest is not stopped from outside. It looks by itself, at short intervals,
 // whether it must stop (see package meter), and it is looked at each time that
-// it comes back from a host call. Nobody reads the clock before that: most runs
-// have ended by then.
+// it makes a host call or comes back from one. Nobody reads the clock before
+// there is need to: most runs have ended by then.
 
 var (
 	// errTimeout is why a run is stopped whose time is over.
@@ -27,41 +28,59 @@ var epoch = time.Now()
 
 func now() time.Duration { return time.Since(epoch) }
 
-// clock bounds a run's time. It starts with the first look at it, an instant
-// after the run's beginning.
+// clock bounds a run's time. It starts when somebody first asks for the time:
+// the guest that looks, an instant after the run's beginning; the Host that asks
+// its context; whoever makes a second call of the Host. So a run may last longer
+// than its time-out by as much as the Host took for its first call before it
+// asked its context.
 type clock struct {
 	timeout time.Duration
 	ends    time.Duration // since epoch; 0: it was not started
+	left    bool          // the guest was left for the Host
 }
 
-func (c *clock) start(now time.Duration) {
-	if c.ends == 0 {
-		c.ends = now + c.timeout
-		if c.timeout > 0 && c.ends < now {
-			c.ends = math.MaxInt64
-		}
+// startAt starts the clock, unless the run's invocation has.
+func (r *runState) startAt(now time.Duration) {
+	c := &r.clock
+	if c.ends != 0 {
+		return
 	}
+	c.ends = endOf(now, c.timeout)
+	if r.invocation != nil {
+		c.ends = r.invocation.startsTo(c.ends)
+	}
+}
+
+// endOf is when a clock ends that starts now. It is never 0.
+func endOf(now, timeout time.Duration) time.Duration {
+	end := now + timeout
+	if timeout > 0 && end < now {
+		return math.MaxInt64
+	}
+	return cmp.Or(end, 1)
 }
 
 // look is called by the guest, at short intervals.
 func (in *instance) look() {
 	t := now()
-	in.run.clock.start(t)
 	in.check(t) // who must end need not wait for a turn
 	in.check(in.turns.pass(&in.run.turn, t))
 }
 
 // leave is called before the Host is.
 func (in *instance) leave() {
-	t := now()
-	in.run.clock.start(t)
-	in.check(t)
-	in.turns.leave(&in.run.turn)
+	run := &in.run
+	if run.clock.left || run.clock.ends != 0 {
+		in.check(now())
+		in.turns.leave(&run.turn)
+	}
+	run.clock.left = true
 }
 
 // check ends the run if it must not go on.
 func (in *instance) check(now time.Duration) {
 	run := &in.run
+	run.startAt(now)
 	cause := run.caller.Err()
 	switch {
 	case cause != nil:

@@ -10,6 +10,10 @@ import (
 	"github.com/waxosuit/waxo/capability"
 )
 
+// maxCounted is the largest body, in bytes, for which net/http finds out the
+// Content-Length at less cost than ours: its buffer of an answer holds so much.
+const maxCounted = 2048
+
 // guestHandler has a guest answer requests.
 type guestHandler struct {
 	options     *Options
@@ -85,6 +89,9 @@ func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, x *exchange, 
 func (h *guestHandler) write(w http.ResponseWriter, x *exchange, access *Access) {
 	a := &x.answer
 	access.Status = a.status
+	if a.length <= maxCounted && access.Method != http.MethodHead {
+		a.length = -1 // net/http counts
+	}
 	a.writeHeader(w.Header())
 	w.WriteHeader(a.status)
 	if len(a.body) == 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -119,6 +120,33 @@ func TestResponseRefused(t *testing.T) {
 				t.Errorf("reported %v, want %s: ...%s", a.Err, test.code, test.message)
 			}
 		})
+	}
+}
+
+// TestContentLength: whoever counts, the client learns how long the body is.
+func TestContentLength(t *testing.T) {
+	t.Parallel()
+	s := open(t, guest(func(r *httppb.Request) *httppb.Response { return &httppb.Response{Body: r.Body} }), Options{}, false)
+	for version := 1; version <= 2; version++ {
+		transport := &http.Transport{Protocols: new(http.Protocols)}
+		transport.Protocols.SetHTTP1(version == 1)
+		transport.Protocols.SetUnencryptedHTTP2(version == 2)
+		defer transport.CloseIdleConnections()
+		client := &http.Client{Transport: transport, Timeout: patience}
+		for _, n := range []int{0, 1, maxCounted - 1, maxCounted, maxCounted + 1, 5000, 100_000} {
+			res, err := client.Post("http://"+s.addr+"/", "text/plain", strings.NewReader(strings.Repeat("x", n)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(res.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if res.ProtoMajor != version || res.Header.Get("Content-Length") != strconv.Itoa(n) || len(body) != n {
+				t.Errorf("%s, %d bytes: got %d, %v", res.Proto, n, len(body), res.Header)
+			}
+		}
 	}
 }
 

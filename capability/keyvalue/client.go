@@ -5,9 +5,22 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	// poolSize is how many connections there may be at most: one for each
+	// instance of a guest that may be waiting for the server. go-redis' own
+	// default depends on the processors, who have little to do with it.
+	poolSize = 128
+
+	// bufferSize is that of a connection's buffers, in bytes. What is larger
+	// passes them by.
+	bufferSize = 4 << 10
 )
 
 // quiet keeps go-redis from writing to stderr on its own: it knows one logger
@@ -32,6 +45,10 @@ func clientOptions(raw string) (*redis.Options, error) {
 	if opts.Protocol == 0 {
 		opts.Protocol = 2 // no reply that we read needs more
 	}
+	if opts.PoolSize == 0 {
+		opts.PoolSize = poolSize
+	}
+	opts.ReadBufferSize, opts.WriteBufferSize = bufferSize, bufferSize
 	quiet.Do(func() { redis.SetLogger(silence{}) })
 	opts.ContextTimeoutEnabled = true
 	// A command that may have taken effect is not sent again (see attempts).
@@ -55,3 +72,30 @@ if type(sum) == 'number' and (sum > 2147483647 or sum < -2147483648) then
 end
 return sum
 `)
+
+// patience is the context of one call. go-redis asks for Done once for each
+// command, to see whether it has ended already, and again only where it must
+// wait: for a connection that others have, or for a new one. A channel that can
+// be waited for is dear, so the first question is answered by Err. While the
+// server is working, only the deadline counts, as ever with go-redis.
+type patience struct {
+	context.Context
+	deadline time.Time
+	bounded  bool
+	asked    atomic.Bool
+}
+
+func newPatience(ctx context.Context) *patience {
+	p := &patience{Context: ctx}
+	p.deadline, p.bounded = ctx.Deadline()
+	return p
+}
+
+func (p *patience) Deadline() (time.Time, bool) { return p.deadline, p.bounded }
+
+func (p *patience) Done() <-chan struct{} {
+	if !p.asked.Swap(true) && p.Err() == nil {
+		return nil
+	}
+	return p.Context.Done()
+}

@@ -55,7 +55,8 @@ type Options struct {
 //
 //   - url: redis://user:password@host:port/db, rediss:// for TLS or
 //     unix:///path/to/socket?db=0, with go-redis's parameters such as
-//     ?pool_size=20&read_timeout=3s. Default: redis://127.0.0.1:6379/0.
+//     ?pool_size=20&read_timeout=3s. Default: redis://127.0.0.1:6379/0, and at
+//     most 128 connections.
 //   - prefix: leads the name of every key, so that guests can share a database.
 //     Default: none.
 type Provider struct {
@@ -118,7 +119,7 @@ func (p *Provider) Call(ctx context.Context, c capability.Call) ([]byte, error) 
 		return nil, err
 	}
 	defer b.Release()
-	return b.Value.call(ctx, c)
+	return b.Value.call(newPatience(ctx), c)
 }
 
 // Unbind implements capability.Provider.

@@ -258,6 +258,68 @@ func TestDeadline(t *testing.T) {
 	is(t, err, capability.CodeCanceled)
 }
 
+// TestAllAtOnce: as many calls as a guest has instances wait for no connection.
+func TestAllAtOnce(t *testing.T) {
+	const calls = 128
+	var arrived atomic.Int32
+	all := make(chan struct{})
+	f := newFake(t, func(int32, string) string {
+		if arrived.Add(1) == calls {
+			close(all)
+		}
+		<-all
+		return "$1\r\nv\r\n"
+	})
+	p := bind(t, f.url)
+	done := make(chan error)
+	for range calls {
+		go func() {
+			_, err := call(t.Context(), p, get, &pb.GetRequest{Key: "k"})
+			done <- err
+		}()
+	}
+	for range calls {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestGivenUpWithoutConnection: a call that waits until others have no need of
+// their connections ends as soon as its caller goes away.
+func TestGivenUpWithoutConnection(t *testing.T) {
+	arrived, hang := make(chan struct{}), make(chan struct{})
+	f := newFake(t, func(int32, string) string { arrived <- struct{}{}; <-hang; return "$-1\r\n" })
+	p := bind(t, f.url+"?pool_size=1")
+	start := func(ctx context.Context) chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := call(ctx, p, get, &pb.GetRequest{Key: "k"})
+			done <- err
+		}()
+		return done
+	}
+	first := start(t.Context())
+	<-arrived // it has the one connection that there is
+	ctx, cancel := context.WithCancel(t.Context())
+	second := start(ctx)
+	select {
+	case err := <-second:
+		t.Errorf("it did not wait: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	cancel()
+	begun := time.Now()
+	is(t, <-second, capability.CodeCanceled)
+	if took := time.Since(begun); took > time.Second { // the client itself waits for 4 s
+		t.Errorf("it took %v", took)
+	}
+	close(hang)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestUnbindWaits: a call in hand is finished first, within the time there is.
 func TestUnbindWaits(t *testing.T) {
 	arrived, proceed := make(chan struct{}), make(chan struct{})

@@ -42,6 +42,7 @@ func TestAllocations(t *testing.T) {
 		{"another path", echo, [2]*httppb.Request{first, otherPath}, 1},
 		{"another header", echo, [2]*httppb.Request{first, otherHeader}, 1},
 		{"router", rt.Serve, [2]*httppb.Request{routed, routed}, 0},
+		{"a short Text", func(*Request) (*Response, error) { return Text(200, "ok\n"), nil }, [2]*httppb.Request{first, first}, 1},
 		{"Text", func(*Request) (*Response, error) { return Text(200, "a text that takes more than a few bytes"), nil }, [2]*httppb.Request{first, first}, 2},
 	} {
 		var x exchange

@@ -13,6 +13,16 @@ type row struct {
 }
 
 var rows = []row{
+	{"a call of a guest, 64 B", "BenchmarkCall/echo/64", "ns/call", "ns", "", "the engine without a deadline", "x-bare", "1.3"},
+	{"the same with a host call", "BenchmarkCall/host/64", "ns/call", "ns", "", "the engine without a deadline", "x-bare", "1.4"},
+	{"a call of a Go guest, 64 B", "BenchmarkCall/go/64", "ns/call", "ns", "", "the engine without a deadline", "x-bare", ""},
+	{"the same call of 64 B elsewhere, with deadlines", "BenchmarkPeers", "", "", "", "wasmtime-go", "x-wasmtime", ""},
+	{"the same call of 64 B elsewhere, with deadlines", "BenchmarkPeers", "", "", "", "Extism", "x-extism", ""},
+	{"a Go guest that handles JSON, with deadlines", "BenchmarkGuestJSON", "", "", "", "without", "x-metered", "1.15"},
+	{"the same with the engine's own deadlines", "BenchmarkGuestJSON", "", "", "", "without", "x-closing", ""},
+	{"a tight loop, with deadlines", "BenchmarkLoop/loop", "", "", "", "without", "x-metered", "2"},
+	{"a loop that is a br_table, with deadlines", "BenchmarkLoop/table", "", "", "", "without", "x-metered", "2"},
+	{"a warm start's compilation, Go guest", "BenchmarkCompile/warm", "ms", "ms", "", "the engine with its cache", "x-bare", ""},
 	{"HTTP echo of 1 KiB, Go guest, 64 connections: CPU time a request", "BenchmarkEcho", "us-CPU/req", "µs", "native-us-CPU/req", "net/http", "x-native", "1.15"},
 	{"key-value GET over HTTP, Go guest: CPU time a request", "BenchmarkKeyValueGet", "us-CPU/req", "µs", "native-us-CPU/req", "net/http with the same client", "x-native", "1.2"},
 	{"exec to first answer, Go guest, warm cache", "BenchmarkColdStart/go-warm", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", "9"},
