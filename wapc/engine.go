@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -55,6 +56,10 @@ type known struct {
 	code *code
 }
 
+// compiles tells whether there is a compiler for this processor. Where there is
+// none, wazero interprets without a word.
+const compiles = runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64"
+
 // NewEngine returns an engine. Close releases it.
 func NewEngine(opts *EngineOptions) (*Engine, error) {
 	if opts == nil {
@@ -71,7 +76,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	// names of functions, which traps tell, come from the name section.
 	e.config[TierInterpreted] = wazero.NewRuntimeConfigInterpreter().WithDebugInfoEnabled(false)
 	e.config[TierCompiled] = wazero.NewRuntimeConfig().WithDebugInfoEnabled(false)
-	if opts.Interpreter {
+	if opts.Interpreter || !compiles {
 		e.tier = TierInterpreted
 		return e, nil // there is nothing to keep
 	}
