@@ -85,7 +85,8 @@ var rules = []rule{
 	{packages: "guest/guesttest", imports: []string{wazero + "/..."}},
 
 	// The emulators are leaves: servers that know no host.
-	{packages: "emulators/redis", imports: []string{miniredis + "/..."}, tests: []string{goRedis + "/..."}},
+	{packages: "emulators/internal/filelock"},
+	{packages: "emulators/redis", imports: []string{"emulators/internal/filelock", miniredis + "/..."}, tests: []string{goRedis + "/..."}},
 
 	// The host.
 	{packages: "devhost/manifest", imports: []string{"capability", "github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar/v4"}},

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waxosuit/waxo/emulators/internal/filelock"
 )
 
 // How long a change may wait to be written, and how long after a failure the
@@ -26,7 +28,7 @@ type state struct {
 	server *Server
 	file   string
 	log    *slog.Logger
-	lock   *fileLock
+	lock   *filelock.Lock
 
 	dirty   atomic.Bool
 	kick    chan struct{} // holds one when there is something to write
@@ -57,7 +59,7 @@ func openState(server *Server, opts *Options) (*state, error) {
 		return nil, err
 	}
 	if err := s.load(); err != nil {
-		return nil, errors.Join(&StateError{File: opts.File, Err: err}, s.lock.unlock())
+		return nil, errors.Join(&StateError{File: opts.File, Err: err}, s.lock.Unlock())
 	}
 	s.saver.Go(s.run)
 	return s, nil
@@ -151,7 +153,7 @@ func (s *state) close() error {
 	if err != nil {
 		err = fmt.Errorf("emulators/redis: the last changes are lost: %w", err)
 	}
-	return errors.Join(err, s.lock.unlock())
+	return errors.Join(err, s.lock.Unlock())
 }
 
 // replaceFile puts data in the place of a file at once: a reader, and a machine
