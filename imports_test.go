@@ -28,6 +28,8 @@ const (
 	fsnotify  = "github.com/fsnotify/fsnotify"
 	goRedis   = "github.com/redis/go-redis/v9"
 	miniredis = "github.com/alicebob/miniredis/v2"
+	natsGo    = "github.com/nats-io/nats.go"
+	natsSrv   = "github.com/nats-io/nats-server/v2"
 	nkeys     = "github.com/nats-io/nkeys"
 	wazero    = "github.com/tetratelabs/wazero"
 )
@@ -86,6 +88,7 @@ var rules = []rule{
 
 	// The emulators are leaves: servers that know no host.
 	{packages: "emulators/internal/filelock"},
+	{packages: "emulators/nats", imports: []string{"emulators/internal/filelock", natsGo, natsSrv + "/server"}, tests: []string{natsGo + "/jetstream"}},
 	{packages: "emulators/redis", imports: []string{"emulators/internal/filelock", miniredis + "/..."}, tests: []string{goRedis + "/..."}},
 
 	// The host.
@@ -133,6 +136,8 @@ var homes = []struct {
 	{nkeys, []string{"wascap"}},
 	{fsnotify, []string{"devhost/watch"}},
 	{miniredis, []string{"emulators/redis"}},
+	{natsSrv, []string{"emulators/nats"}},
+	{natsGo, []string{"emulators/nats"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{"github.com/testcontainers/testcontainers-go", []string{"harness/..."}},
 }
