@@ -29,6 +29,7 @@ const (
 	goRedis   = "github.com/redis/go-redis/v9"
 	miniredis = "github.com/alicebob/miniredis/v2"
 	natsGo    = "github.com/nats-io/nats.go"
+	natsJWT   = "github.com/nats-io/jwt/v2"
 	natsSrv   = "github.com/nats-io/nats-server/v2"
 	nkeys     = "github.com/nats-io/nkeys"
 	wazero    = "github.com/tetratelabs/wazero"
@@ -74,6 +75,11 @@ var rules = []rule{
 	// The providers: clients of something outside, and of no other provider.
 	{packages: "capability/httpserver", imports: []string{"capability", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
 	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis", "testscripts/parity"}},
+	{packages: "capability/internal/natsconn", imports: []string{"capability", natsGo}},
+	{packages: "capability/internal/tcpproxy"},
+	{packages: "capability/messaging", imports: []string{"capability", "capability/internal/natsconn", "capability/payload/...", natsGo}, tests: []string{
+		"capability/internal/cputime", "capability/internal/tcpproxy", "emulators/nats", "testscripts/parity", natsSrv + "/server", natsJWT, nkeys,
+	}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
@@ -134,11 +140,11 @@ var homes = []struct {
 }{
 	{cobra, []string{"cmd/waxo"}},
 	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "devhost/slim", "guest/guesttest"}},
-	{nkeys, []string{"wascap"}},
+	{nkeys, []string{"wascap", "capability/messaging"}},
 	{fsnotify, []string{"devhost/watch"}},
 	{miniredis, []string{"emulators/redis"}},
-	{natsSrv, []string{"emulators/nats"}},
-	{natsGo, []string{"emulators/nats"}},
+	{natsSrv, []string{"emulators/nats", "capability/messaging"}},
+	{natsGo, []string{"emulators/nats", "capability/internal/natsconn", "capability/messaging"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{"github.com/testcontainers/testcontainers-go", []string{"harness/..."}},
 }
