@@ -64,13 +64,15 @@ var rules = []rule{
 		"github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}, command: true},
 	{packages: "capability/internal/cputime"},
+	{packages: "capability/internal/httpfield"},
 	{packages: "capability/payload/wire"},
 	{packages: "capability/payload/...", imports: []string{"capability/payload/wire"}, tests: []string{
 		"capability/payload/...", "github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}},
 
 	// The providers: clients of something outside, and of no other provider.
-	{packages: "capability/httpserver", imports: []string{"capability", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
+	{packages: "capability/httpserver", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
+	{packages: "capability/httpclient", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
 	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis"}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
