@@ -41,5 +41,5 @@ func Example() {
 	}
 	// Output:
 	// 200 hello, guest
-	// denied: the guest may not reach 169.254.169.254 (port 80), which is not in the allow-list; to let it, add "169.254.169.254:80" to config.allow of the [[bind]] of wascap:http_client in waxo.toml
+	// denied: the guest may not reach 169.254.169.254 (port 80), which is not in the allow-list; to let it, add "169.254.169.254:80" to allow of the [[bind]] of wascap:http_client in waxo.toml
 }

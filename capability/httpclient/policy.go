@@ -250,9 +250,9 @@ func (p *policy) denied(t target, entry, why string, resolved netip.Addr) error 
 	if p.binding != "" && p.binding != capability.DefaultBinding {
 		bind += " named " + strconv.Quote(p.binding)
 	}
-	remedy := fmt.Sprintf("add to %s in waxo.toml: config.allow = %q", bind, "*, "+entry)
+	remedy := fmt.Sprintf("add to %s in waxo.toml: allow = [\"*\", %q]", bind, entry)
 	if p.listed {
-		remedy = fmt.Sprintf("add %q to config.allow of %s in waxo.toml", entry, bind)
+		remedy = fmt.Sprintf("add %q to allow of %s in waxo.toml", entry, bind)
 	}
 	e.Message = fmt.Sprintf("the guest may not reach %s (port %d), which %s; to let it, %s", t.host, t.port, why, remedy)
 	return e

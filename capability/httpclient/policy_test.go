@@ -73,7 +73,7 @@ func TestForbiddenAddresses(t *testing.T) {
 		target := "http://" + f.host + ":" + v.port + "/"
 		_, err := send(t, p, httppb.Request{Path: target})
 		if f.code == capability.CodeDenied {
-			is(t, err, f.code, "port "+v.port, `[[bind]] of wascap:http_client in waxo.toml: config.allow = "*, `)
+			is(t, err, f.code, "port "+v.port, `[[bind]] of wascap:http_client in waxo.toml: allow = ["*", "`)
 		} else {
 			is(t, err, f.code)
 		}
@@ -166,7 +166,7 @@ func TestNoLookUp(t *testing.T) {
 	})}
 	p := bind(t, opts, map[string]string{"allow": "example.com"})
 	_, err := send(t, p, httppb.Request{Path: "http://secret.attacker.test/"})
-	is(t, err, capability.CodeDenied, `add "secret.attacker.test" to config.allow`)
+	is(t, err, capability.CodeDenied, `add "secret.attacker.test" to allow`)
 }
 
 // TestRedirectsAreRequests leads guests from a server that they may reach to
