@@ -100,6 +100,7 @@ var rules = []rule{
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability", "wapc/wasm"}},
+	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest", "emulators/..."}},
 	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
 
 	// What stands on top.
@@ -112,7 +113,7 @@ var rules = []rule{
 	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
-		"wapc/...", "wascap", "capability/...", "devhost/...", "emulators/...", "templates",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "templates",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Whole processes, measured from outside.
