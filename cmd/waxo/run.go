@@ -160,6 +160,10 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 	if p.aliases, err = parseMaps(f.maps); err != nil {
 		return nil, err
 	}
+	binds, err := parseBinds(f.binds)
+	if err != nil {
+		return nil, err
+	}
 	port, err := a.port(cmd, f)
 	if err != nil {
 		return nil, err
@@ -182,7 +186,7 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 		}
 		p.capabilities = append(p.capabilities, c)
 	}
-	if err := a.specs(cmd, f, p); err != nil {
+	if err := a.specs(cmd, f, binds, p); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -205,11 +209,7 @@ func (a *app) port(cmd *cobra.Command, f *runFlags) (int, error) {
 
 // specs makes the bindings: of --bind, the environment, the manifest and the
 // defaults, the first that has something to say.
-func (a *app) specs(cmd *cobra.Command, f *runFlags, p *plan) error {
-	flags, err := parseBinds(f.binds)
-	if err != nil {
-		return err
-	}
+func (a *app) specs(cmd *cobra.Command, f *runFlags, flags []manifest.Bind, p *plan) error {
 	for _, s := range flags {
 		if !slices.Contains(p.capabilities, s.Capability) {
 			return usageError{fmt.Errorf("--bind: the module's claims do not grant %s", s.Capability)}
