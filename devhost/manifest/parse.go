@@ -213,7 +213,7 @@ func checkInside(p string) error {
 }
 
 func readDev(t *table) Dev {
-	d := Dev{Port: t.integer("port", DefaultPort, maxPort)}
+	d := Dev{Port: t.integer("port", DefaultPort, maxPort), Faults: readFaults(t.tables("fault"))}
 	t.done()
 	return d
 }
