@@ -100,6 +100,9 @@ var rules = []rule{
 	{packages: "devhost/seal", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/...", "wapc/wasm/..."}},
 	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
 	{packages: "devhost/control"},
+	{packages: "devhost/fault", imports: []string{"capability", "devhost/manifest"}, tests: []string{
+		"capability/keyvalue", "capability/payload/...", "emulators/redis",
+	}},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability", "wapc/wasm"}},

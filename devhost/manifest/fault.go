@@ -21,7 +21,7 @@ type Fault struct {
 	Deny       bool          `json:"deny,omitempty"`       // calls are denied, as if the claims did not grant them
 	Rate       float64       `json:"rate,omitempty"`       // of the calls that Error or Deny is for; 0: all
 	Cut        bool          `json:"cut,omitempty"`        // the service cannot be reached
-	Times      int           `json:"times,omitempty"`      // so many calls, then it is over; 0: any number
+	Times      int           `json:"times,omitempty"`      // so many calls, then it is over; 0: any number; not for Cut
 	For        time.Duration `json:"for_ns,omitempty"`     // so long, then it is over; 0: until it is cleared
 }
 
@@ -64,6 +64,8 @@ func (f Fault) Check() error {
 		return fmt.Errorf("rate is %v; it is a part of the calls, above 0 and up to 1", f.Rate)
 	case f.Rate != 0 && f.Error == "" && !f.Deny:
 		return errors.New("rate is for error and deny")
+	case f.Times != 0 && f.Cut:
+		return errors.New("times counts calls, and a cut is one of connections: bound it with for")
 	case f.Times < 0:
 		return fmt.Errorf("times is %d; it counts calls", f.Times)
 	}

@@ -68,6 +68,7 @@ func TestBadFaults(t *testing.T) {
 		{fault + "deny = true\nrate = 0", "6:1: dev.fault[0].rate: 0 is out of range"},
 		{fault + "deny = true\nrate = \"all\"", "6:1: dev.fault[0].rate must be a number, not a string"},
 		{fault + "deny = true\ntimes = -1", "6:1: dev.fault[0].times: -1 is out of range"},
+		{fault + "cut = true\ntimes = 2", "3:3: times counts calls"},
 		{fault + "deny = true\nbinding = \"a b\"", `3:3: the binding's name "a b"`},
 		{fault + "cut = true\n[[dev.fault]]\ncapability = \"wascap:keyvalue\"\ndeny = true", `6:3: there are two faults for "wascap:keyvalue"`},
 	} {
