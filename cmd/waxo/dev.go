@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -111,7 +112,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	}
 	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
 	c := connect.New(&connect.Options{
-		Log: log, Lookup: a.lookup,
+		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment,
 		State: func() (string, error) { return p.State("state") },
 		HTTP:  &httpserver.Options{AccessLog: requests(show)},
 	})
