@@ -135,6 +135,11 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		return err
 	}
 	a.onAbort(w.Pending)
+	steered, err := a.steer(p, f, c, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, steered.Close()) }()
 	m := p.Manifest()
 	show.Event(workbench.Event{Kind: workbench.KindNotice, Message: fmt.Sprintf("%s %s may touch %s", m.Name, m.Version, list(m.Capabilities))})
 	a.keys(ctx, cancel, w, &f.choice, show)
