@@ -107,6 +107,7 @@ var rules = []rule{
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability", "wapc/wasm"}},
 	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest", "emulators/..."}},
+	{packages: "devhost/state"},
 	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
 
 	// What stands on top.
