@@ -230,7 +230,7 @@ func (i *Injector) add(ctx context.Context, a *active) error {
 	i.publish()
 	affected := i.of(a.Capability)
 	i.mu.Unlock()
-	i.log.Info("fault begins", "capability", a.Capability, "binding", cmp.Or(a.Binding, "all"), "what", describe(a.Fault))
+	i.log.Info("fault begins", "capability", a.Capability, "binding", cmp.Or(a.Binding, "all"), "what", a.Fault.String())
 	if a.Cut {
 		for _, p := range affected {
 			p.cut(ctx, a.Binding)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -317,35 +316,4 @@ func (i *Injector) cuts(id, name string) bool {
 	return slices.ContainsFunc(i.faults, func(a *active) bool {
 		return a.Cut && a.Capability == id && (a.Binding == "" || a.Binding == name)
 	})
-}
-
-// describe says in a few words what a fault does.
-func describe(f Fault) string {
-	var parts []string
-	if f.Latency > 0 || f.Jitter > 0 {
-		text := f.Latency.String() + " later"
-		if f.Jitter > 0 {
-			text = fmt.Sprintf("%v to %v later", f.Latency, f.Latency+f.Jitter)
-		}
-		parts = append(parts, text)
-	}
-	rate := ""
-	if f.Rate > 0 && f.Rate < 1 {
-		rate = fmt.Sprintf(" (%g%% of the calls)", f.Rate*100)
-	}
-	switch {
-	case f.Error != "":
-		parts = append(parts, "error "+f.Error+rate)
-	case f.Deny:
-		parts = append(parts, "denied"+rate)
-	case f.Cut:
-		parts = append(parts, "cut off")
-	}
-	if f.Times > 0 {
-		parts = append(parts, fmt.Sprintf("%d times", f.Times))
-	}
-	if f.For > 0 {
-		parts = append(parts, "for "+f.For.String())
-	}
-	return strings.Join(parts, ", ")
 }

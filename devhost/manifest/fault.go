@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
@@ -77,6 +78,37 @@ func (f Fault) Check() error {
 	return nil
 }
 
+// String says in a few words what the fault does.
+func (f Fault) String() string {
+	var parts []string
+	if f.Latency > 0 || f.Jitter > 0 {
+		text := f.Latency.String() + " later"
+		if f.Jitter > 0 {
+			text = fmt.Sprintf("%v to %v later", f.Latency, f.Latency+f.Jitter)
+		}
+		parts = append(parts, text)
+	}
+	rate := ""
+	if f.Rate > 0 && f.Rate < 1 {
+		rate = fmt.Sprintf(" (%g%% of the calls)", f.Rate*100)
+	}
+	switch {
+	case f.Error != "":
+		parts = append(parts, "error "+f.Error+rate)
+	case f.Deny:
+		parts = append(parts, "denied"+rate)
+	case f.Cut:
+		parts = append(parts, "cut off")
+	}
+	if f.Times > 0 {
+		parts = append(parts, fmt.Sprintf("%d times", f.Times))
+	}
+	if f.For > 0 {
+		parts = append(parts, "for "+f.For.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
 func readFaults(tables []*table) []Fault {
 	var faults []Fault
 	for _, t := range tables {
@@ -108,6 +140,29 @@ func readFaults(tables []*table) []Fault {
 		faults = append(faults, f)
 	}
 	return faults
+}
+
+// checkFaults finds the faults of what is not there.
+func checkFaults(t *table, m *Manifest) {
+	for i, f := range m.Dev.Faults {
+		key := element("dev.fault", i)
+		var known []string
+		for _, b := range m.Binds {
+			if b.Capability == f.Capability {
+				known = append(known, b.Name)
+			}
+		}
+		if known == nil {
+			known = []string{capability.DefaultBinding}
+		}
+		switch {
+		case checkCapability(f.Capability) != nil: // reported already
+		case !slices.Contains(m.Capabilities, f.Capability):
+			t.fail(join(key, "capability"), "%q is not claimed, so nothing can go wrong with it: add it to capabilities, or remove the [[dev.fault]]", f.Capability)
+		case f.Binding != "" && isWord(f.Binding) && !slices.Contains(known, f.Binding):
+			t.fail(join(key, "binding"), "%s has no binding %q%s", f.Capability, f.Binding, didYouMean(f.Binding, known))
+		}
+	}
 }
 
 func parseWait(s string) (time.Duration, error) {

@@ -70,6 +70,7 @@ func readManifest(t *table) *Manifest {
 	m.Dev = readDev(t.table("dev"))
 	m.Binds = readBinds(t.tables("bind"), m.Capabilities)
 	m.Limits = readLimits(t.table("limits"))
+	checkFaults(t, m)
 	t.done()
 	return m
 }
