@@ -71,7 +71,7 @@ var rules = []rule{
 
 	// The providers: clients of something outside, and of no other provider.
 	{packages: "capability/httpserver", imports: []string{"capability", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
-	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis"}},
+	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis", "testscripts/parity"}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
@@ -100,18 +100,20 @@ var rules = []rule{
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability", "wapc/wasm"}},
+	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest", "emulators/..."}},
 	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
 
 	// What stands on top.
 	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
 	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
+	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
-		"wapc/...", "wascap", "capability/...", "devhost/...", "emulators/...", "templates",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "templates",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Whole processes, measured from outside.

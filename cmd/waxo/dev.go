@@ -18,6 +18,7 @@ import (
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
 	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
@@ -32,6 +33,7 @@ type devFlags struct {
 	port      int
 	poll      bool
 	logFormat string
+	providers string
 }
 
 func (a *app) devCommand() *cobra.Command {
@@ -60,6 +62,7 @@ The module that serves is kept in .waxo/build/NAME.wasm.`,
 	cmd.Flags().Lookup("port").DefValue = "0" // not shown: the usage names the default
 	cmd.Flags().BoolVar(&f.poll, "poll", false, "look for changes instead of waiting for the system's events")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
+	cmd.Flags().StringVar(&f.providers, "providers", "", "where the services behind all capabilities are: embedded or container; default: as waxo.toml says")
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.logFormat != "text" && f.logFormat != "json" {
@@ -67,6 +70,9 @@ The module that serves is kept in .waxo/build/NAME.wasm.`,
 		}
 		if f.port < 0 || f.port > 65535 {
 			return usageError{fmt.Errorf("there is no port %d; take 0 to 65535", f.port)}
+		}
+		if f.providers != "" && f.providers != manifest.ProviderEmbedded && f.providers != manifest.ProviderContainer {
+			return usageError{fmt.Errorf("there are no providers %q; take embedded or container", f.providers)}
 		}
 		name := ""
 		if len(args) == 1 {
@@ -94,19 +100,23 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
-	c := &connections{
-		log: log, lookup: a.lookup,
-		state: func() (string, error) { return p.State("state") },
-		http:  &httpserver.Options{AccessLog: requests(show)},
-	}
-	defer func() { err = errors.Join(err, within(ctx, c.close)) }()
+	c := connect.New(&connect.Options{
+		Log: log, Lookup: a.lookup,
+		State: func() (string, error) { return p.State("state") },
+		HTTP:  &httpserver.Options{AccessLog: requests(show)},
+	})
+	defer func() { err = errors.Join(err, within(ctx, c.Close)) }()
 	w, err := workbench.New(&workbench.Options{
 		Project: p, Engine: engine, Events: show.Event, Console: show.Line, Log: log, Poll: f.poll,
 		Connect: func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
-			c.address = net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port))
-			c.limits = devhost.LimitsOf(m)
-			return c.connect(ctx, m.Capabilities, m.Binds)
+			specs := connect.Complete(m.Capabilities, m.Binds, true)
+			if err := connect.FromEnvironment(specs, a.lookup); err != nil {
+				return nil, usageError{err}
+			}
+			connect.Provide(specs, f.providers)
+			return c.Connect(ctx, connect.Settings{Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Limits: devhost.LimitsOf(m)}, specs)
 		},
+		Prune: c.Prune,
 		Bound: announce(c, show),
 	})
 	if err != nil {
@@ -167,11 +177,11 @@ func requests(show *console.Console) func(httpserver.Access) {
 }
 
 // announce tells where the HTTP server is reached, when that is new.
-func announce(c *connections, show *console.Console) func(guest string, binds []devhost.Bind) {
+func announce(c *connect.Connections, show *console.Console) func(guest string, binds []devhost.Bind) {
 	told := make(map[string]string)
 	return func(guest string, binds []devhost.Bind) {
 		for _, b := range binds {
-			url := c.url(capability.BindingID{Guest: guest, Name: b.Name})
+			url := c.HTTP(capability.BindingID{Guest: guest, Name: b.Name})
 			if b.Capability == capability.HTTPServer && url != told[b.Name] {
 				told[b.Name] = url
 				show.Event(workbench.Event{Kind: workbench.KindListening, Message: url})

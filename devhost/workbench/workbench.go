@@ -43,6 +43,10 @@ type Options struct {
 	// back with the same provider and the same configuration. Required.
 	Connect func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error)
 
+	// Prune is called when no binding uses any more what an earlier Connect made for
+	// it and the last one did not. Default: nothing is called.
+	Prune func(ctx context.Context) error
+
 	// Bound is called with the module's key and the bindings each time they
 	// stand. Default: nothing is called.
 	Bound func(guest string, binds []devhost.Bind)
