@@ -64,13 +64,15 @@ var rules = []rule{
 		"github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}, command: true},
 	{packages: "capability/internal/cputime"},
+	{packages: "capability/internal/httpfield"},
 	{packages: "capability/payload/wire"},
 	{packages: "capability/payload/...", imports: []string{"capability/payload/wire"}, tests: []string{
 		"capability/payload/...", "github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}},
 
 	// The providers: clients of something outside, and of no other provider.
-	{packages: "capability/httpserver", imports: []string{"capability", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
+	{packages: "capability/httpserver", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
+	{packages: "capability/httpclient", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
 	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis", "testscripts/parity"}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
@@ -97,10 +99,12 @@ var rules = []rule{
 	}},
 	{packages: "devhost/seal", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/...", "wapc/wasm/..."}},
 	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
+	{packages: "devhost/control"},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability", "wapc/wasm"}},
 	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest", "emulators/..."}},
+	{packages: "devhost/state"},
 	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
 
 	// What stands on top.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,6 +35,7 @@ type devFlags struct {
 	poll      bool
 	logFormat string
 	providers string
+	choice    choice // of providers, as it changes
 }
 
 func (a *app) devCommand() *cobra.Command {
@@ -51,8 +53,17 @@ over a little later, and the line "runs compiled" says when. It has the same
 limits in both.
 
 A build that fails leaves the last good one serving. Each HTTP response says in
-X-Waxo-Build which build gave it. Keys: r rebuilds, c clears the screen, q quits.
-The module that serves is kept in .waxo/build/NAME.wasm.`,
+X-Waxo-Build which build gave it. The module that serves is kept in
+.waxo/build/NAME.wasm.
+
+The services behind capabilities (Redis, ...) are servers inside of waxo, real ones
+in containers, or at a URL: each [[bind]] of waxo.toml says which, WAXO_KEYVALUE_URL
+and the like override it, and --providers has all be of one kind. This may change
+while the guest serves. Their addresses are printed, and kept in .waxo/env for
+shells: . .waxo/env && redis-cli -u $WAXO_KEYVALUE_URL
+
+Keys: r rebuilds, p goes on to the next kind of providers, c clears the screen, q
+quits.`,
 		Example: "  waxo dev hello\n  waxo dev hello --port 9000\n  waxo dev --log-format json",
 		Args:    args(cobra.MaximumNArgs(1)),
 	}
@@ -71,8 +82,8 @@ The module that serves is kept in .waxo/build/NAME.wasm.`,
 		if f.port < 0 || f.port > 65535 {
 			return usageError{fmt.Errorf("there is no port %d; take 0 to 65535", f.port)}
 		}
-		if f.providers != "" && f.providers != manifest.ProviderEmbedded && f.providers != manifest.ProviderContainer {
-			return usageError{fmt.Errorf("there are no providers %q; take embedded or container", f.providers)}
+		if err := f.choice.set(f.providers); err != nil {
+			return err
 		}
 		name := ""
 		if len(args) == 1 {
@@ -101,7 +112,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	}
 	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
 	c := connect.New(&connect.Options{
-		Log: log, Lookup: a.lookup,
+		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment,
 		State: func() (string, error) { return p.State("state") },
 		HTTP:  &httpserver.Options{AccessLog: requests(show)},
 	})
@@ -113,19 +124,25 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 			if err := connect.FromEnvironment(specs, a.lookup); err != nil {
 				return nil, usageError{err}
 			}
-			connect.Provide(specs, f.providers)
+			connect.Provide(specs, f.choice.get())
 			return c.Connect(ctx, connect.Settings{Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Limits: devhost.LimitsOf(m)}, specs)
 		},
-		Prune: c.Prune,
-		Bound: announce(c, show),
+		Prune:       c.Prune,
+		Environment: c.Environment,
+		Bound:       announce(c, show),
 	})
 	if err != nil {
 		return err
 	}
 	a.onAbort(w.Pending)
+	steered, err := a.steer(p, f, c, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, steered.Close()) }()
 	m := p.Manifest()
 	show.Event(workbench.Event{Kind: workbench.KindNotice, Message: fmt.Sprintf("%s %s may touch %s", m.Name, m.Version, list(m.Capabilities))})
-	a.keys(ctx, cancel, w, show)
+	a.keys(ctx, cancel, w, &f.choice, show)
 	return w.Run(ctx)
 }
 
@@ -191,13 +208,13 @@ func announce(c *connect.Connections, show *console.Console) func(guest string, 
 }
 
 // keys serves the keys that are pressed in a terminal.
-func (a *app) keys(ctx context.Context, quit func(), w *workbench.Workbench, show *console.Console) {
+func (a *app) keys(ctx context.Context, quit func(), w *workbench.Workbench, providers *choice, show *console.Console) {
 	pressed, restore, ok := console.Keys(a.in)
 	if !ok {
 		return
 	}
 	a.onExit(restore)
-	show.Event(workbench.Event{Time: time.Now(), Kind: workbench.KindNotice, Message: "keys: r rebuild, c clear, q quit"})
+	show.Event(workbench.Event{Time: time.Now(), Kind: workbench.KindNotice, Message: "keys: r rebuild, p providers, c clear, q quit"})
 	go func() {
 		for {
 			select {
@@ -210,6 +227,10 @@ func (a *app) keys(ctx context.Context, quit func(), w *workbench.Workbench, sho
 				switch k {
 				case 'r':
 					w.Rebuild()
+				case 'p':
+					providers.next()
+					show.Event(workbench.Event{Time: time.Now(), Kind: workbench.KindNotice, Message: providers.String()})
+					w.Rebind()
 				case 'c':
 					show.Clear()
 				case 'q':

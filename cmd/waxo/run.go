@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -105,7 +106,10 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	c := connect.New(&connect.Options{Log: log, Lookup: a.lookup, HTTP: &httpserver.Options{Logger: log, DrainTimeout: f.drain}})
+	c := connect.New(&connect.Options{
+		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment,
+		HTTP: &httpserver.Options{Logger: log, DrainTimeout: f.drain},
+	})
 	var following sync.WaitGroup
 	defer following.Wait() // it ends with the host
 	defer func() {

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -43,6 +44,10 @@ type Options struct {
 
 	// HTTP is how the HTTP server serves. Default: as httpserver has it.
 	HTTP *httpserver.Options
+
+	// Proxy finds the proxy for a request of wascap:http_client, as
+	// http.ProxyFromEnvironment does. Default: none.
+	Proxy func(*http.Request) (*url.URL, error)
 
 	// Containers starts real services. Default: a binding that asks for a container
 	// is an error.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/payload/httppb"
 	"github.com/waxosuit/waxo/capability/payload/keyvaluepb"
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/connect"
@@ -302,4 +304,27 @@ func call(t *testing.T, b devhost.Bind, operation string, payload []byte) []byte
 		t.Fatal(err)
 	}
 	return answer
+}
+
+// TestAllowReachesTheHTTPClient: without an allow-list the HTTP client asks its
+// proxy, with one it goes nowhere else.
+func TestAllowReachesTheHTTPClient(t *testing.T) {
+	proxy := errors.New("the proxy was asked for")
+	c := connections(t, &connect.Options{Proxy: func(*http.Request) (*url.URL, error) { return nil, proxy }})
+	for allow, want := range map[string]string{"": proxy.Error(), "example.org": "not in the allow-list", "example.org,example.com": proxy.Error()} {
+		spec := manifest.Bind{Capability: capability.HTTPClient, Name: "binding" + allow, Provider: manifest.ProviderEmbedded}
+		if allow != "" {
+			spec.Allow = strings.Split(allow, ",")
+		}
+		b := mustConnect(t, c, []manifest.Bind{spec})[0]
+		id := capability.BindingID{Guest: id.Guest, Name: b.Name}
+		if err := b.Provider.Bind(t.Context(), capability.Binding{BindingID: id, Config: b.Config}, nil); err != nil {
+			t.Fatal(err)
+		}
+		request := httppb.Request{Path: "http://example.com/"}
+		_, err := b.Provider.Call(t.Context(), capability.Call{BindingID: id, Operation: capability.OpPerformRequest, Payload: request.AppendProto(nil)})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("with %q: %v, want %q", allow, err, want)
+		}
+	}
 }

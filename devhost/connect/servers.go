@@ -13,6 +13,7 @@ import (
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/clock"
 	"github.com/waxosuit/waxo/capability/extras"
+	"github.com/waxosuit/waxo/capability/httpclient"
 	"github.com/waxosuit/waxo/capability/httpserver"
 	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/capability/logging"
@@ -25,6 +26,8 @@ func (c *Connections) newProvider(id string) capability.Provider {
 	switch id {
 	case capability.HTTPServer:
 		return httpserver.New(c.opts.HTTP)
+	case capability.HTTPClient:
+		return httpclient.New(&httpclient.Options{Proxy: c.opts.Proxy})
 	case capability.KeyValue:
 		return keyvalue.New(nil)
 	case capability.Logging:

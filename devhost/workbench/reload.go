@@ -38,6 +38,7 @@ func (a *attempt) phase(name string) (end func()) {
 func (w *Workbench) reload(ctx context.Context, c cause) (rewatch bool, unchanged []string) {
 	w.number++
 	w.anew = w.anew || c.forced
+	w.relook = w.relook || c.rebind
 	for _, p := range c.paths {
 		if !slices.Contains(w.pending, p) {
 			w.pending = append(w.pending, p)
@@ -84,6 +85,7 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 		Module:  w.keys.Module,
 		Dev:     true,
 		Brief:   true,
+		Env:     w.env,
 		Phase:   a.phase,
 	})
 	waiting.Stop()
@@ -201,6 +203,12 @@ func (w *Workbench) bind(ctx context.Context, m *manifest.Manifest) error {
 		return err
 	}
 	w.binds = binds
+	if w.opts.Environment != nil {
+		w.env = w.opts.Environment(binds)
+		if err := w.opts.Project.KeepEnvironment(w.env); err != nil {
+			return err
+		}
+	}
 	if w.opts.Bound != nil {
 		w.opts.Bound(guest, binds)
 	}
