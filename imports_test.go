@@ -127,7 +127,7 @@ var rules = []rule{
 	{packages: "harness/images", imports: []string{"github.com/containerd/errdefs", "github.com/moby/moby/..."}},
 	{packages: "harness/images/reaper", command: true},
 	{packages: "harness/images/build", imports: []string{"github.com/moby/moby/client", "harness/images"}, command: true},
-	{packages: "harness/companion"},
+	{packages: "harness/companion", tests: []string{"capability"}},
 	{packages: "harness/containers", imports: []string{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
