@@ -132,7 +132,7 @@ var rules = []rule{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
 	}, tests: []string{"github.com/nats-io/nats.go/..."}},
-	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, command: true},
+	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
 	{packages: "harness/bench", tests: []string{"capability", "devhost/workbench", "wapc/wasm", "wascap"}},
@@ -154,7 +154,7 @@ var homes = []struct {
 	{miniredis, []string{"emulators/redis"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{testcontainers, []string{"harness/containers"}},
-	{"github.com/moby/moby", []string{"harness/containers", "harness/images/..."}},
+	{"github.com/moby/moby", []string{"harness/containers", "harness/images/...", "cmd/waxo-containers"}},
 }
 
 // matches tells whether an import path matches a pattern of the table.
