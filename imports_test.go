@@ -30,6 +30,8 @@ const (
 	miniredis = "github.com/alicebob/miniredis/v2"
 	nkeys     = "github.com/nats-io/nkeys"
 	wazero    = "github.com/tetratelabs/wazero"
+
+	testcontainers = "github.com/testcontainers/testcontainers-go"
 )
 
 // A rule says what the packages of a folder may import beside the standard
@@ -123,6 +125,18 @@ var rules = []rule{
 		"wapc/...", "wascap", "capability/...", "devhost/...", "templates",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
+	// Real services in containers. A container engine's client is heavy: cmd/waxo
+	// reaches all of this through a companion process.
+	{packages: "harness/images", imports: []string{"github.com/containerd/errdefs", "github.com/moby/moby/..."}},
+	{packages: "harness/images/reaper", command: true},
+	{packages: "harness/images/build", imports: []string{"github.com/moby/moby/client", "harness/images"}, command: true},
+	{packages: "harness/companion", tests: []string{"capability"}},
+	{packages: "harness/containers", imports: []string{
+		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
+		"capability", "harness/companion", "harness/images",
+	}, tests: []string{"github.com/nats-io/nats.go/..."}},
+	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
+
 	// Whole processes, measured from outside.
 	{packages: "harness/bench", tests: []string{"capability", "devhost/workbench", "wapc/wasm", "wascap"}},
 	{packages: "harness/bench/guest", imports: []string{"guest/go/..."}},
@@ -142,7 +156,8 @@ var homes = []struct {
 	{fsnotify, []string{"devhost/watch"}},
 	{miniredis, []string{"emulators/redis"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
-	{"github.com/testcontainers/testcontainers-go", []string{"harness/..."}},
+	{testcontainers, []string{"harness/containers"}},
+	{"github.com/moby/moby", []string{"harness/containers", "harness/images/...", "cmd/waxo-containers"}},
 }
 
 // matches tells whether an import path matches a pattern of the table.
