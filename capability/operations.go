@@ -43,6 +43,14 @@ const (
 	OpSetIntersection = "SetIntersection"
 	OpKeyExists       = "KeyExists"
 
+	OpPublish        = "Publish" // Messaging
+	OpRequest        = "Request"
+	OpDeliverMessage = "DeliverMessage" // host to guest
+
+	OpWriteEvent   = "WriteEvent" // EventStreams
+	OpQueryStream  = "QueryStream"
+	OpDeliverEvent = "DeliverEvent" // host to guest
+
 	OpWriteLog = "WriteLog" // Logging
 
 	OpRequestGuid     = "RequestGuid" // Extras
