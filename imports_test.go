@@ -28,6 +28,8 @@ const (
 	fsnotify  = "github.com/fsnotify/fsnotify"
 	goRedis   = "github.com/redis/go-redis/v9"
 	miniredis = "github.com/alicebob/miniredis/v2"
+	awsSDK    = "github.com/aws/aws-sdk-go-v2"
+	smithy    = "github.com/aws/smithy-go"
 	nkeys     = "github.com/nats-io/nkeys"
 	wazero    = "github.com/tetratelabs/wazero"
 )
@@ -86,6 +88,7 @@ var rules = []rule{
 
 	// The emulators are leaves: servers that know no host.
 	{packages: "emulators/redis", imports: []string{miniredis + "/..."}, tests: []string{goRedis + "/..."}},
+	{packages: "emulators/s3", tests: []string{awsSDK + "/...", smithy}},
 
 	// The host.
 	{packages: "devhost/manifest", imports: []string{"capability", "github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar/v4"}},
@@ -133,6 +136,8 @@ var homes = []struct {
 	{nkeys, []string{"wascap"}},
 	{fsnotify, []string{"devhost/watch"}},
 	{miniredis, []string{"emulators/redis"}},
+	{awsSDK, []string{"capability/blobstore", "emulators/s3"}},
+	{smithy, []string{"capability/blobstore", "emulators/s3"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{"github.com/testcontainers/testcontainers-go", []string{"harness/..."}},
 }
