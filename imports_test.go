@@ -74,6 +74,7 @@ var rules = []rule{
 	// The providers: clients of something outside, and of no other provider.
 	{packages: "capability/httpserver", imports: []string{"capability", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
 	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis", "testscripts/parity"}},
+	{packages: "capability/blobstore", imports: []string{"capability", "capability/payload/...", awsSDK + "/...", smithy + "/..."}, tests: []string{"emulators/s3", "testscripts/parity"}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},

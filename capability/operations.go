@@ -43,6 +43,16 @@ const (
 	OpSetIntersection = "SetIntersection"
 	OpKeyExists       = "KeyExists"
 
+	OpCreateContainer = "CreateContainer" // Blobstore
+	OpRemoveContainer = "RemoveContainer"
+	OpListObjects     = "ListObjects"
+	OpRemoveObject    = "RemoveObject"
+	OpGetObjectInfo   = "GetObjectInfo"
+	OpStartUpload     = "StartUpload"
+	OpUploadChunk     = "UploadChunk"
+	OpStartDownload   = "StartDownload"
+	OpReceiveChunk    = "ReceiveChunk" // host to guest
+
 	OpWriteLog = "WriteLog" // Logging
 
 	OpRequestGuid     = "RequestGuid" // Extras
