@@ -31,6 +31,8 @@ const (
 	natsGo    = "github.com/nats-io/nats.go"
 	natsJWT   = "github.com/nats-io/jwt/v2"
 	natsSrv   = "github.com/nats-io/nats-server/v2"
+	awsSDK    = "github.com/aws/aws-sdk-go-v2"
+	smithy    = "github.com/aws/smithy-go"
 	nkeys     = "github.com/nats-io/nkeys"
 	wazero    = "github.com/tetratelabs/wazero"
 
@@ -84,6 +86,7 @@ var rules = []rule{
 	{packages: "capability/messaging", imports: []string{"capability", "capability/internal/natsconn", "capability/payload/...", natsGo}, tests: []string{
 		"capability/internal/cputime", "capability/internal/tcpproxy", "emulators/nats", "testscripts/parity", natsSrv + "/server", natsJWT, nkeys,
 	}},
+	{packages: "capability/blobstore", imports: []string{"capability", "capability/payload/...", awsSDK + "/...", smithy + "/..."}, tests: []string{"emulators/s3", "testscripts/parity"}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
@@ -100,6 +103,7 @@ var rules = []rule{
 	{packages: "emulators/internal/filelock"},
 	{packages: "emulators/nats", imports: []string{"emulators/internal/filelock", natsGo, natsSrv + "/server"}, tests: []string{natsGo + "/jetstream"}},
 	{packages: "emulators/redis", imports: []string{"emulators/internal/filelock", miniredis + "/..."}, tests: []string{goRedis + "/..."}},
+	{packages: "emulators/s3", tests: []string{awsSDK + "/...", smithy}},
 
 	// The host.
 	{packages: "devhost/manifest", imports: []string{"capability", "github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar/v4"}},
@@ -167,6 +171,8 @@ var homes = []struct {
 	{miniredis, []string{"emulators/redis"}},
 	{natsSrv, []string{"emulators/nats", "capability/messaging"}},
 	{natsGo, []string{"emulators/nats", "capability/internal/natsconn", "capability/messaging"}},
+	{awsSDK, []string{"capability/blobstore", "emulators/s3"}},
+	{smithy, []string{"capability/blobstore", "emulators/s3"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{testcontainers, []string{"harness/containers"}},
 	{"github.com/moby/moby", []string{"harness/containers", "harness/images/...", "cmd/waxo-containers"}},
