@@ -25,6 +25,7 @@ const rulesAreExact = true
 // The libraries that rules name by more than one word.
 const (
 	cobra     = "github.com/spf13/cobra"
+	goPlugin  = "github.com/hashicorp/go-plugin"
 	fsnotify  = "github.com/fsnotify/fsnotify"
 	goRedis   = "github.com/redis/go-redis/v9"
 	miniredis = "github.com/alicebob/miniredis/v2"
@@ -90,6 +91,11 @@ var rules = []rule{
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
+
+	// Providers in other processes, on both sides.
+	{packages: "capability/plugin", imports: []string{
+		"capability", "capability/payload/...", "wascap", goPlugin + "/...", "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...", "golang.org/x/sys/unix",
+	}},
 
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
@@ -168,6 +174,8 @@ var homes = []struct {
 	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "devhost/slim", "guest/guesttest"}},
 	{nkeys, []string{"wascap", "capability/messaging"}},
 	{fsnotify, []string{"devhost/watch"}},
+	{goPlugin, []string{"capability/plugin"}},
+	{"google.golang.org/grpc", []string{"capability/plugin"}},
 	{miniredis, []string{"emulators/redis"}},
 	{natsSrv, []string{"emulators/nats", "capability/messaging"}},
 	{natsGo, []string{"emulators/nats", "capability/internal/natsconn", "capability/messaging"}},
