@@ -142,7 +142,7 @@ var rules = []rule{
 	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
-		"wapc/...", "wascap", "capability/...", "devhost/...", "templates",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
@@ -178,7 +178,7 @@ var homes = []struct {
 	{"google.golang.org/grpc", []string{"capability/plugin"}},
 	{miniredis, []string{"emulators/redis"}},
 	{natsSrv, []string{"emulators/nats", "capability/messaging"}},
-	{natsGo, []string{"emulators/nats", "capability/internal/natsconn", "capability/messaging"}},
+	{natsGo, []string{"emulators/nats", "capability/internal/natsconn", "capability/messaging", "harness/containers"}},
 	{awsSDK, []string{"capability/blobstore", "emulators/s3"}},
 	{smithy, []string{"capability/blobstore", "emulators/s3"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
