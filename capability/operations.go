@@ -47,9 +47,18 @@ const (
 	OpRequest        = "Request"
 	OpDeliverMessage = "DeliverMessage" // host to guest
 
-	OpWriteEvent   = "WriteEvent" // EventStreams
-	OpQueryStream  = "QueryStream"
-	OpDeliverEvent = "DeliverEvent" // host to guest
+	OpWriteEvent      = "WriteEvent" // EventStreams
+	OpQueryStream     = "QueryStream"
+	OpDeliverEvent    = "DeliverEvent"    // host to guest
+	OpCreateContainer = "CreateContainer" // Blobstore
+	OpRemoveContainer = "RemoveContainer"
+	OpListObjects     = "ListObjects"
+	OpRemoveObject    = "RemoveObject"
+	OpGetObjectInfo   = "GetObjectInfo"
+	OpStartUpload     = "StartUpload"
+	OpUploadChunk     = "UploadChunk"
+	OpStartDownload   = "StartDownload"
+	OpReceiveChunk    = "ReceiveChunk" // host to guest
 
 	OpWriteLog = "WriteLog" // Logging
 

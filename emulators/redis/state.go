@@ -2,6 +2,7 @@ package redis
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -175,4 +176,17 @@ func replaceFile(name string, data []byte) error {
 		return errors.Join(err, os.Remove(aside))
 	}
 	return syncDir(filepath.Dir(name))
+}
+
+// Export writes a copy of the state into a file, in the form of Options.File,
+// while the server serves. The file appears when it is whole, in the place of one
+// that is there. Commands wait while the state is copied in memory.
+func (s *Server) Export(ctx context.Context, file string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := replaceFile(file, encode(s.snapshot(time.Now()))); err != nil {
+		return fmt.Errorf("emulators/redis: export: %w", err)
+	}
+	return nil
 }
