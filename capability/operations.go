@@ -43,6 +43,13 @@ const (
 	OpSetIntersection = "SetIntersection"
 	OpKeyExists       = "KeyExists"
 
+	OpPublish        = "Publish" // Messaging
+	OpRequest        = "Request"
+	OpDeliverMessage = "DeliverMessage" // host to guest
+
+	OpWriteEvent      = "WriteEvent" // EventStreams
+	OpQueryStream     = "QueryStream"
+	OpDeliverEvent    = "DeliverEvent"    // host to guest
 	OpCreateContainer = "CreateContainer" // Blobstore
 	OpRemoveContainer = "RemoveContainer"
 	OpListObjects     = "ListObjects"
