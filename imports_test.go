@@ -112,7 +112,7 @@ var rules = []rule{
 	{packages: "emulators/internal/filelock"},
 	{packages: "emulators/nats", imports: []string{"emulators/internal/filelock", natsGo, natsSrv + "/server"}, tests: []string{natsGo + "/jetstream"}},
 	{packages: "emulators/redis", imports: []string{"emulators/internal/filelock", miniredis + "/..."}, tests: []string{goRedis + "/..."}},
-	{packages: "emulators/s3", tests: []string{awsSDK + "/...", smithy}},
+	{packages: "emulators/s3", imports: []string{"emulators/internal/filelock"}, tests: []string{awsSDK + "/...", smithy}},
 
 	// The host.
 	{packages: "devhost/manifest", imports: []string{"capability", "github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar/v4"}},
