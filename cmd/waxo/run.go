@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -17,8 +18,8 @@ import (
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
-	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/wapc"
@@ -105,16 +106,16 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	c := &connections{
-		log: log, lookup: a.lookup, address: plan.address, limits: plan.limits,
-		http: &httpserver.Options{Logger: log, DrainTimeout: f.drain},
-	}
+	c := connect.New(&connect.Options{
+		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment,
+		HTTP: &httpserver.Options{Logger: log, DrainTimeout: f.drain},
+	})
 	var following sync.WaitGroup
 	defer following.Wait() // it ends with the host
 	defer func() {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
 		defer cancel()
-		err = errors.Join(err, host.Close(stop), c.close(stop))
+		err = errors.Join(err, host.Close(stop), c.Close(stop))
 	}()
 	a.onAbort(func() string { return inHand(host) })
 	if plan.manifest != "" {
@@ -128,7 +129,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if f.timings {
 		t.log(log, g)
 	}
-	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.url(id))
+	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.HTTP(id))
 	if g.Tier() == wapc.TierInterpreted {
 		following.Go(func() { follow(ctx, log, g, a.begun) })
 	}
@@ -163,7 +164,8 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 	if p.aliases, err = parseMaps(f.maps); err != nil {
 		return nil, err
 	}
-	if p.specs, err = parseBinds(f.binds); err != nil {
+	binds, err := parseBinds(f.binds)
+	if err != nil {
 		return nil, err
 	}
 	port, err := a.port(cmd, f)
@@ -188,7 +190,7 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 		}
 		p.capabilities = append(p.capabilities, c)
 	}
-	if err := a.specs(cmd, f, p); err != nil {
+	if err := a.specs(cmd, f, binds, p); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -209,28 +211,12 @@ func (a *app) port(cmd *cobra.Command, f *runFlags) (int, error) {
 	return port, nil
 }
 
-// specs adds the bindings that flags left open, the strongest source first: a
-// later source does not touch a binding that an earlier one has.
-func (a *app) specs(cmd *cobra.Command, f *runFlags, p *plan) error {
-	add := func(s manifest.Bind) {
-		same := func(o manifest.Bind) bool { return o.Capability == s.Capability && o.Name == s.Name }
-		if !slices.ContainsFunc(p.specs, same) {
-			p.specs = append(p.specs, s)
-		}
-	}
-	for _, s := range p.specs {
+// specs makes the bindings: of --bind, the environment, the manifest and the
+// defaults, the first that has something to say.
+func (a *app) specs(cmd *cobra.Command, f *runFlags, flags []manifest.Bind, p *plan) error {
+	for _, s := range flags {
 		if !slices.Contains(p.capabilities, s.Capability) {
 			return usageError{fmt.Errorf("--bind: the module's claims do not grant %s", s.Capability)}
-		}
-	}
-	redis := manifest.Bind{Capability: capability.KeyValue, Name: capability.DefaultBinding, Provider: manifest.ProviderURL}
-	for _, name := range []string{"WAXO_KEYVALUE_URL", "REDIS_URL"} {
-		if v, ok := a.lookup(name); ok && v != "" {
-			if !strings.Contains(v, "://") {
-				return usageError{fmt.Errorf("%s is %q, which is not an address such as %s", name, v, keyvalue.DefaultURL)}
-			}
-			redis.URL = strings.ReplaceAll(v, "$", "$$")
-			add(redis)
 		}
 	}
 	m, err := runManifest(f)
@@ -242,12 +228,18 @@ func (a *app) specs(cmd *cobra.Command, f *runFlags, p *plan) error {
 		return flagged(cmd, err)
 	}
 	p.limits = devhost.LimitsOf(m)
-	for _, s := range m.Binds {
-		add(s)
+	p.specs = connect.Complete(p.capabilities, m.Binds, p.claims.HasTag(wascap.DevTag))
+	if err := errors.Join(connect.FromOriginal(p.specs, a.lookup), connect.FromEnvironment(p.specs, a.lookup)); err != nil {
+		return usageError{err}
 	}
-	if !p.claims.HasTag(wascap.DevTag) {
-		redis.URL = keyvalue.DefaultURL
-		add(redis)
+	for _, s := range flags {
+		same := func(o manifest.Bind) bool { return o.Capability == s.Capability && o.Name == s.Name }
+		if i := slices.IndexFunc(p.specs, same); i >= 0 {
+			s.Config, s.Allow = p.specs[i].Config, p.specs[i].Allow
+			p.specs[i] = s
+		} else {
+			p.specs = append(p.specs, s)
+		}
 	}
 	return nil
 }
@@ -311,9 +303,9 @@ func parseMaps(texts []string) (map[string]string, error) {
 
 // start verifies again what is about to run, makes the bindings and switches
 // the guest on. What brings calls in is bound last.
-func (p *plan) start(ctx context.Context, host *devhost.Host, c *connections, t *timings) (*devhost.Guest, error) {
+func (p *plan) start(ctx context.Context, host *devhost.Host, c *connect.Connections, t *timings) (*devhost.Guest, error) {
 	connected := t.phase("connect")
-	binds, err := c.connect(ctx, p.capabilities, p.specs)
+	binds, err := c.Connect(ctx, connect.Settings{Address: p.address, Limits: p.limits}, p.specs)
 	if err != nil {
 		return nil, err
 	}

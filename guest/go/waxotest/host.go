@@ -29,6 +29,7 @@ import (
 	waxo "github.com/waxosuit/waxo/guest/go"
 	"github.com/waxosuit/waxo/guest/go/clock"
 	"github.com/waxosuit/waxo/guest/go/extras"
+	"github.com/waxosuit/waxo/guest/go/http"
 	"github.com/waxosuit/waxo/guest/go/internal/abi"
 	"github.com/waxosuit/waxo/guest/go/kv"
 	"github.com/waxosuit/waxo/guest/go/log"
@@ -50,6 +51,7 @@ type Host struct {
 	random   *rand.Rand
 	entries  []Entry
 	console  []string
+	outgoing func(Request) *Response
 }
 
 // Entry is one entry of the log.
@@ -194,6 +196,8 @@ func (s service) Call(binding, capability, operation string, payload []byte) ([]
 		return h.tellTime(name)
 	case extras.Capability:
 		return h.generate(name, payload)
+	case http.ClientCapability:
+		return h.performRequest(name, payload)
 	}
 	return nil, &waxo.Error{Code: "unsupported", Message: "waxotest has no capability " + capability}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package redis
+package s3
 
 import (
 	"errors"
