@@ -157,7 +157,7 @@ var rules = []rule{
 	{packages: "harness/containers", imports: []string{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
-	}, tests: []string{"github.com/nats-io/nats.go/..."}},
+	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "testscripts/parity"}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
