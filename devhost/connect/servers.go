@@ -12,7 +12,9 @@ import (
 	"sync"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/blobstore"
 	"github.com/waxosuit/waxo/capability/clock"
+	"github.com/waxosuit/waxo/capability/eventstreams"
 	"github.com/waxosuit/waxo/capability/extras"
 	"github.com/waxosuit/waxo/capability/httpclient"
 	"github.com/waxosuit/waxo/capability/httpserver"
@@ -30,6 +32,10 @@ func (c *Connections) newProvider(id string) capability.Provider {
 	switch id {
 	case capability.HTTPServer:
 		return httpserver.New(c.opts.HTTP)
+	case capability.Blobstore:
+		return blobstore.New(&blobstore.Options{Log: c.opts.Log})
+	case capability.EventStreams:
+		return eventstreams.New(&eventstreams.Options{Log: c.opts.Log})
 	case capability.Messaging:
 		return messaging.New(&messaging.Options{Log: c.opts.Log})
 	case capability.HTTPClient:
