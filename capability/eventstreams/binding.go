@@ -172,7 +172,11 @@ func (n *binding) drain(ctx context.Context) error {
 		<-done
 		n.saying.Wait()
 		if n.drainErr == nil && n.conn.Up() {
-			n.drainErr = n.conn.Do(ctx, n.all(), n.conn.Flush) // the server knows what was delivered
+			// Where the server does not learn in time what was delivered, that comes
+			// again.
+			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+			defer cancel()
+			n.conn.Do(ctx, n.all(), n.conn.Flush)
 		}
 	})
 	return n.drainErr

@@ -72,9 +72,9 @@ func (n *binding) store(ctx context.Context, m *nats.Msg) (uint64, error) {
 			return 0, n.explain(err)
 		}
 		// The server may have started anew, without what it kept.
-		if err := n.ensure(ctx); err != nil && ctx.Err() != nil {
-			return 0, err
-		}
+		attempt, cancel := context.WithTimeout(ctx, time.Second)
+		n.ensure(attempt) // the next write tells
+		cancel()
 		if err := pause(ctx, wait); err != nil {
 			return 0, err
 		}
@@ -176,17 +176,14 @@ func (q *search) read(ctx context.Context, reader jetstream.Consumer) error {
 		if err != nil {
 			return q.explain(err)
 		}
-		some := false
-		for msg := range fetched.Messages() {
-			some = true
-			if done, err := q.take(msg); done || err != nil {
-				return err
-			}
+		before := len(q.results.Events)
+		if done, err := q.takeAll(ctx, fetched.Messages()); done || err != nil {
+			return err
 		}
 		if err := fetched.Error(); err != nil {
 			return q.explain(err)
 		}
-		if some {
+		if len(q.results.Events) > before {
 			continue
 		}
 		// The copy lags behind, or what was the newest event is gone.
@@ -195,6 +192,24 @@ func (q *search) read(ctx context.Context, reader jetstream.Consumer) error {
 		}
 		if err := pause(ctx, 5*time.Millisecond); err != nil {
 			return err
+		}
+	}
+}
+
+// takeAll takes the events of a batch, and tells whether the last one was among
+// them.
+func (q *search) takeAll(ctx context.Context, batch <-chan jetstream.Msg) (done bool, err error) {
+	for {
+		select {
+		case msg, ok := <-batch:
+			if !ok {
+				return false, nil
+			}
+			if done, err := q.take(msg); done || err != nil {
+				return done, err
+			}
+		case <-ctx.Done():
+			return false, ctx.Err()
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -55,7 +54,9 @@ func TestRequest(t *testing.T) {
 	usual := http.Header{"Accept-Encoding": {"gzip"}, "User-Agent": {"waxo/0.1.0"}}
 	with := func(more http.Header) http.Header {
 		h := usual.Clone()
-		maps.Copy(h, more)
+		for name, values := range more {
+			h[name] = values
+		}
 		return h
 	}
 	for _, test := range []struct {

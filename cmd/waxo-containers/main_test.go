@@ -116,12 +116,11 @@ func left(t *testing.T, engine *client.Client, session string) string {
 	if len(list.Items) == 0 && len(networks.Items) == 0 {
 		return ""
 	}
-	var text strings.Builder
-	text.WriteString(fmt.Sprintf("%d networks, %d containers:", len(networks.Items), len(list.Items)))
+	text := fmt.Sprintf("%d networks, %d containers:", len(networks.Items), len(list.Items))
 	for _, c := range list.Items {
-		text.WriteString(fmt.Sprint(" ", c.Names, " ", c.State))
+		text += fmt.Sprint(" ", c.Names, " ", c.State)
 	}
-	return text.String()
+	return text
 }
 
 // eventually waits until what is wrong is empty.

@@ -1,7 +1,6 @@
 package nats
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -58,7 +57,7 @@ func (l *logger) Fatalf(format string, v ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.died == nil {
-		l.died = errors.New(fmt.Sprintf(format, v...))
+		l.died = fmt.Errorf(format, v...)
 	}
 }
 
