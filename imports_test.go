@@ -124,7 +124,7 @@ var rules = []rule{
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
 	// reaches all of this through a companion process.
-	{packages: "harness/images", imports: []string{"github.com/containerd/errdefs", "github.com/moby/moby/..."}},
+	{packages: "harness/images", imports: []string{"github.com/containerd/errdefs", "github.com/moby/moby/..."}, tests: []string{"github.com/moby/docker-image-spec/..."}},
 	{packages: "harness/images/reaper", command: true},
 	{packages: "harness/images/build", imports: []string{"github.com/moby/moby/client", "harness/images"}, command: true},
 	{packages: "harness/companion", tests: []string{"capability"}},
