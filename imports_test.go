@@ -25,9 +25,15 @@ const rulesAreExact = true
 // The libraries that rules name by more than one word.
 const (
 	cobra     = "github.com/spf13/cobra"
+	goPlugin  = "github.com/hashicorp/go-plugin"
 	fsnotify  = "github.com/fsnotify/fsnotify"
 	goRedis   = "github.com/redis/go-redis/v9"
 	miniredis = "github.com/alicebob/miniredis/v2"
+	natsGo    = "github.com/nats-io/nats.go"
+	natsJWT   = "github.com/nats-io/jwt/v2"
+	natsSrv   = "github.com/nats-io/nats-server/v2"
+	awsSDK    = "github.com/aws/aws-sdk-go-v2"
+	smithy    = "github.com/aws/smithy-go"
 	nkeys     = "github.com/nats-io/nkeys"
 	wazero    = "github.com/tetratelabs/wazero"
 
@@ -76,9 +82,23 @@ var rules = []rule{
 	{packages: "capability/httpserver", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
 	{packages: "capability/httpclient", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
 	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis", "testscripts/parity"}},
+	{packages: "capability/internal/natsconn", imports: []string{"capability", natsGo}},
+	{packages: "capability/internal/tcpproxy"},
+	{packages: "capability/messaging", imports: []string{"capability", "capability/internal/natsconn", "capability/payload/...", natsGo}, tests: []string{
+		"capability/internal/cputime", "capability/internal/tcpproxy", "emulators/nats", "testscripts/parity", natsSrv + "/server", natsJWT, nkeys,
+	}},
+	{packages: "capability/blobstore", imports: []string{"capability", "capability/payload/...", awsSDK + "/...", smithy + "/..."}, tests: []string{"emulators/s3", "testscripts/parity"}},
+	{packages: "capability/eventstreams", imports: []string{"capability", "capability/internal/natsconn", "capability/payload/...", natsGo + "/..."}, tests: []string{
+		"capability/internal/cputime", "capability/internal/tcpproxy", "emulators/nats", "testscripts/parity", natsSrv + "/server",
+	}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
+
+	// Providers in other processes, on both sides.
+	{packages: "capability/plugin", imports: []string{
+		"capability", "capability/payload/...", "wascap", goPlugin + "/...", "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...", "golang.org/x/sys/unix",
+	}},
 
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
@@ -89,7 +109,10 @@ var rules = []rule{
 	{packages: "guest/guesttest", imports: []string{wazero + "/..."}},
 
 	// The emulators are leaves: servers that know no host.
-	{packages: "emulators/redis", imports: []string{miniredis + "/..."}, tests: []string{goRedis + "/..."}},
+	{packages: "emulators/internal/filelock"},
+	{packages: "emulators/nats", imports: []string{"emulators/internal/filelock", natsGo, natsSrv + "/server"}, tests: []string{natsGo + "/jetstream"}},
+	{packages: "emulators/redis", imports: []string{"emulators/internal/filelock", miniredis + "/..."}, tests: []string{goRedis + "/..."}},
+	{packages: "emulators/s3", imports: []string{"emulators/internal/filelock"}, tests: []string{awsSDK + "/...", smithy}},
 
 	// The host.
 	{packages: "devhost/manifest", imports: []string{"capability", "github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar/v4"}},
@@ -102,6 +125,9 @@ var rules = []rule{
 	{packages: "devhost/seal", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/...", "wapc/wasm/..."}},
 	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
 	{packages: "devhost/control"},
+	{packages: "devhost/fault", imports: []string{"capability", "devhost/manifest"}, tests: []string{
+		"capability/keyvalue", "capability/payload/...", "emulators/redis",
+	}},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability", "wapc/wasm"}},
@@ -119,7 +145,7 @@ var rules = []rule{
 	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
-		"wapc/...", "wascap", "capability/...", "devhost/...", "templates",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
@@ -131,7 +157,7 @@ var rules = []rule{
 	{packages: "harness/containers", imports: []string{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
-	}, tests: []string{"github.com/nats-io/nats.go/..."}},
+	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "testscripts/parity"}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
@@ -149,9 +175,15 @@ var homes = []struct {
 }{
 	{cobra, []string{"cmd/waxo"}},
 	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "devhost/slim", "guest/guesttest"}},
-	{nkeys, []string{"wascap"}},
+	{nkeys, []string{"wascap", "capability/messaging"}},
 	{fsnotify, []string{"devhost/watch"}},
+	{goPlugin, []string{"capability/plugin"}},
+	{"google.golang.org/grpc", []string{"capability/plugin"}},
 	{miniredis, []string{"emulators/redis"}},
+	{awsSDK, []string{"capability/blobstore", "emulators/s3"}},
+	{smithy, []string{"capability/blobstore", "emulators/s3"}},
+	{natsSrv, []string{"emulators/nats", "capability/eventstreams", "capability/messaging"}},
+	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness/containers"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{testcontainers, []string{"harness/containers"}},
 	{"github.com/moby/moby", []string{"harness/containers", "harness/images/...", "cmd/waxo-containers"}},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/control"
+	"github.com/waxosuit/waxo/devhost/fault"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/devhost/workbench"
@@ -48,7 +49,7 @@ func dial(ctx context.Context, project string) (*control.Client, error) {
 }
 
 // steer serves the requests of other processes to a waxo dev.
-func (a *app) steer(p *project.Project, f *devFlags, c *connect.Connections, w *workbench.Workbench) (*control.Server, error) {
+func (a *app) steer(p *project.Project, f *devFlags, c *connect.Connections, faults *fault.Injector, w *workbench.Workbench) (*control.Server, error) {
 	dir, err := p.State(filepath.Base(controlDir(p.Dir())))
 	if err != nil {
 		return nil, err
@@ -66,5 +67,6 @@ func (a *app) steer(p *project.Project, f *devFlags, c *connect.Connections, w *
 	mux.Handle(requestStateExport, control.Typed(func(ctx context.Context, r exportRequest) (any, error) {
 		return struct{}{}, c.Export(ctx, r.Folder)
 	}))
+	mux.Handle(requestFault, serveFaults(faults))
 	return control.Serve(dir, mux)
 }

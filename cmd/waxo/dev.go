@@ -21,9 +21,11 @@ import (
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/console"
+	"github.com/waxosuit/waxo/devhost/fault"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/devhost/workbench"
+	"github.com/waxosuit/waxo/harness/companion"
 	"github.com/waxosuit/waxo/templates"
 )
 
@@ -35,6 +37,7 @@ type devFlags struct {
 	poll      bool
 	logFormat string
 	providers string
+	keep      bool
 	choice    choice // of providers, as it changes
 }
 
@@ -74,6 +77,7 @@ quits.`,
 	cmd.Flags().BoolVar(&f.poll, "poll", false, "look for changes instead of waiting for the system's events")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
 	cmd.Flags().StringVar(&f.providers, "providers", "", "where the services behind all capabilities are: embedded or container; default: as waxo.toml says")
+	cmd.Flags().BoolVar(&f.keep, "keep-containers", false, "leave containers running at the end, for the next waxo dev --keep-containers")
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.logFormat != "text" && f.logFormat != "json" {
@@ -111,22 +115,21 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
+	companions := companion.NewClient(&companion.Options{Progress: func(line string) { log.Info(line) }})
+	defer func() { err = errors.Join(err, within(ctx, companions.Close)) }()
 	c := connect.New(&connect.Options{
 		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment,
 		State: func() (string, error) { return p.State("state") },
 		HTTP:  &httpserver.Options{AccessLog: requests(show)},
+
+		Containers: containers(companions, p, f.keep),
 	})
 	defer func() { err = errors.Join(err, within(ctx, c.Close)) }()
+	faults := fault.New(&fault.Options{Log: log})
+	defer func() { err = errors.Join(err, within(ctx, faults.Close)) }()
 	w, err := workbench.New(&workbench.Options{
 		Project: p, Engine: engine, Events: show.Event, Console: show.Line, Log: log, Poll: f.poll,
-		Connect: func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
-			specs := connect.Complete(m.Capabilities, m.Binds, true)
-			if err := connect.FromEnvironment(specs, a.lookup); err != nil {
-				return nil, usageError{err}
-			}
-			connect.Provide(specs, f.choice.get())
-			return c.Connect(ctx, connect.Settings{Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Limits: devhost.LimitsOf(m)}, specs)
-		},
+		Connect:     a.connector(f, c, faults),
 		Prune:       c.Prune,
 		Environment: c.Environment,
 		Bound:       announce(c, show),
@@ -135,7 +138,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		return err
 	}
 	a.onAbort(w.Pending)
-	steered, err := a.steer(p, f, c, w)
+	steered, err := a.steer(p, f, c, faults, w)
 	if err != nil {
 		return err
 	}
@@ -144,6 +147,22 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	show.Event(workbench.Event{Kind: workbench.KindNotice, Message: fmt.Sprintf("%s %s may touch %s", m.Name, m.Version, list(m.Capabilities))})
 	a.keys(ctx, cancel, w, &f.choice, show)
 	return w.Run(ctx)
+}
+
+// connector makes the bindings of a manifest, and what goes wrong with them.
+func (a *app) connector(f *devFlags, c *connect.Connections, faults *fault.Injector) func(context.Context, *manifest.Manifest) ([]devhost.Bind, error) {
+	return func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
+		specs := connect.Complete(m.Capabilities, m.Binds, true)
+		if err := connect.FromEnvironment(specs, a.lookup); err != nil {
+			return nil, usageError{err}
+		}
+		connect.Provide(specs, f.choice.get())
+		binds, err := c.Connect(ctx, connect.Settings{Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Limits: devhost.LimitsOf(m)}, specs)
+		if err != nil {
+			return nil, err
+		}
+		return wrap(faults, binds), faults.Base(ctx, m.Dev.Faults)
+	}
 }
 
 // devProject opens the project, and makes it first where NAME names none.

@@ -94,7 +94,8 @@ func Optimizations() []string { return []string{"strip", "merge", "snapshot", "d
 
 // Dev is for development alone.
 type Dev struct {
-	Port int // of the HTTP server; 0 lets the system pick one
+	Port   int     // of the HTTP server; 0 lets the system pick one
+	Faults []Fault // what goes wrong on purpose
 }
 
 // Bind connects a capability to a provider where the default does not serve.

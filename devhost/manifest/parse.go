@@ -70,6 +70,7 @@ func readManifest(t *table) *Manifest {
 	m.Dev = readDev(t.table("dev"))
 	m.Binds = readBinds(t.tables("bind"), m.Capabilities)
 	m.Limits = readLimits(t.table("limits"))
+	checkFaults(t, m)
 	t.done()
 	return m
 }
@@ -213,7 +214,7 @@ func checkInside(p string) error {
 }
 
 func readDev(t *table) Dev {
-	d := Dev{Port: t.integer("port", DefaultPort, maxPort)}
+	d := Dev{Port: t.integer("port", DefaultPort, maxPort), Faults: readFaults(t.tables("fault"))}
 	t.done()
 	return d
 }

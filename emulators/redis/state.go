@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waxosuit/waxo/emulators/internal/filelock"
 )
 
 // How long a change may wait to be written, and how long after a failure the
@@ -27,7 +29,7 @@ type state struct {
 	server *Server
 	file   string
 	log    *slog.Logger
-	lock   *fileLock
+	lock   *filelock.Lock
 
 	dirty   atomic.Bool
 	kick    chan struct{} // holds one when there is something to write
@@ -58,7 +60,7 @@ func openState(server *Server, opts *Options) (*state, error) {
 		return nil, err
 	}
 	if err := s.load(); err != nil {
-		return nil, errors.Join(&StateError{File: opts.File, Err: err}, s.lock.unlock())
+		return nil, errors.Join(&StateError{File: opts.File, Err: err}, s.lock.Unlock())
 	}
 	s.saver.Go(s.run)
 	return s, nil
@@ -152,7 +154,7 @@ func (s *state) close() error {
 	if err != nil {
 		err = fmt.Errorf("emulators/redis: the last changes are lost: %w", err)
 	}
-	return errors.Join(err, s.lock.unlock())
+	return errors.Join(err, s.lock.Unlock())
 }
 
 // replaceFile puts data in the place of a file at once: a reader, and a machine

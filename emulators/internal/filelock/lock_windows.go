@@ -1,4 +1,4 @@
-package redis
+package filelock
 
 import (
 	"os"
@@ -28,6 +28,3 @@ func openLocked(name string) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(h), name), nil
 }
-
-// syncDir has nothing to do: a rename lasts without it.
-func syncDir(string) error { return nil }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package redis
+package filelock
 
 import (
 	"errors"
@@ -21,13 +21,4 @@ func openLocked(name string) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
-}
-
-// syncDir makes a rename last.
-func syncDir(name string) error {
-	dir, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
