@@ -38,6 +38,7 @@ const (
 	wazero    = "github.com/tetratelabs/wazero"
 
 	testcontainers = "github.com/testcontainers/testcontainers-go"
+	toxiproxy      = "github.com/Shopify/toxiproxy/v2"
 )
 
 // A rule says what the packages of a folder may import beside the standard
@@ -158,6 +159,7 @@ var rules = []rule{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
 	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "testscripts/parity"}},
+	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
@@ -186,6 +188,7 @@ var homes = []struct {
 	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness/containers"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{testcontainers, []string{"harness/containers"}},
+	{toxiproxy, []string{"harness/faults"}},
 	{"github.com/moby/moby", []string{"harness/containers", "harness/images/...", "cmd/waxo-containers"}},
 }
 
