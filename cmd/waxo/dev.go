@@ -37,6 +37,7 @@ type devFlags struct {
 	logFormat string
 	providers string
 	choice    choice // of providers, as it changes
+	plugins   pluginFlags
 }
 
 func (a *app) devCommand() *cobra.Command {
@@ -63,6 +64,10 @@ and the like override it, and --providers has all be of one kind. This may chang
 while the guest serves. Their addresses are printed, and kept in .waxo/env for
 shells: . .waxo/env && redis-cli -u $WAXO_KEYVALUE_URL
 
+Providers may also be plugins, programs of their own: those in the folder --caps,
+and those that [[bind]] tables name. One that is not signed, or by an account that
+--trust does not name, is run with a warning; waxo run would refuse it.
+
 Keys: r rebuilds, p goes on to the next kind of providers, c clears the screen, q
 quits.`,
 		Example: "  waxo dev hello\n  waxo dev hello --port 9000\n  waxo dev --log-format json",
@@ -75,6 +80,7 @@ quits.`,
 	cmd.Flags().BoolVar(&f.poll, "poll", false, "look for changes instead of waiting for the system's events")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
 	cmd.Flags().StringVar(&f.providers, "providers", "", "where the services behind all capabilities are: embedded or container; default: as waxo.toml says")
+	f.plugins.add(cmd)
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.logFormat != "text" && f.logFormat != "json" {
@@ -112,8 +118,12 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
+	plugins, err := f.plugins.options(a, log, true)
+	if err != nil {
+		return err
+	}
 	c := connect.New(&connect.Options{
-		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment,
+		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
 		State: func() (string, error) { return p.State("state") },
 		HTTP:  &httpserver.Options{AccessLog: requests(show)},
 	})
@@ -150,7 +160,7 @@ func (a *app) connector(f *devFlags, c *connect.Connections, faults *fault.Injec
 			return nil, usageError{err}
 		}
 		connect.Provide(specs, f.choice.get())
-		binds, err := c.Connect(ctx, connect.Settings{Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Limits: devhost.LimitsOf(m)}, specs)
+		binds, err := c.Connect(ctx, connect.Settings{Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Dir: filepath.Dir(m.Path), Limits: devhost.LimitsOf(m)}, specs)
 		if err != nil {
 			return nil, err
 		}
