@@ -181,6 +181,9 @@ func (a *app) devProject(cmd *cobra.Command, f *devFlags, name string, show *con
 		}
 		return p, err
 	}
+	if t, _ := templates.Find(f.template); t.Provider {
+		return nil, usageError{fmt.Errorf("the template %s makes no guest: waxo new %s --template %[1]s makes its project", f.template, name)}
+	}
 	if _, err := os.Stat(filepath.Join(name, manifest.FileName)); errors.Is(err, fs.ErrNotExist) {
 		if _, err := templates.Write(name, f.template, nil); err != nil {
 			return nil, err
