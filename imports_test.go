@@ -95,7 +95,7 @@ var rules = []rule{
 	// Providers in other processes, on both sides.
 	{packages: "capability/plugin", imports: []string{
 		"capability", "capability/payload/...", "wascap", goPlugin + "/...", "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...", "golang.org/x/sys/unix",
-	}},
+	}, tests: []string{"capability/keyvalue", "emulators/redis"}},
 
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
