@@ -99,7 +99,7 @@ var rules = []rule{
 	// Providers in other processes, on both sides.
 	{packages: "capability/plugin", imports: []string{
 		"capability", "capability/payload/...", "wascap", goPlugin + "/...", "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...", "golang.org/x/sys/unix",
-	}},
+	}, tests: []string{"capability/keyvalue", "emulators/redis"}},
 
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
@@ -140,6 +140,7 @@ var rules = []rule{
 	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
 	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
+	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin"}, command: true},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
