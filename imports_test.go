@@ -88,6 +88,9 @@ var rules = []rule{
 		"capability/internal/cputime", "capability/internal/tcpproxy", "emulators/nats", "testscripts/parity", natsSrv + "/server", natsJWT, nkeys,
 	}},
 	{packages: "capability/blobstore", imports: []string{"capability", "capability/payload/...", awsSDK + "/...", smithy + "/..."}, tests: []string{"emulators/s3", "testscripts/parity"}},
+	{packages: "capability/eventstreams", imports: []string{"capability", "capability/internal/natsconn", "capability/payload/...", natsGo + "/..."}, tests: []string{
+		"capability/internal/cputime", "capability/internal/tcpproxy", "emulators/nats", "testscripts/parity", natsSrv + "/server",
+	}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
@@ -142,7 +145,7 @@ var rules = []rule{
 	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
-		"wapc/...", "wascap", "capability/...", "devhost/...", "templates",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
@@ -154,7 +157,7 @@ var rules = []rule{
 	{packages: "harness/containers", imports: []string{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
-	}, tests: []string{"github.com/nats-io/nats.go/..."}},
+	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "testscripts/parity"}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
@@ -177,10 +180,10 @@ var homes = []struct {
 	{goPlugin, []string{"capability/plugin"}},
 	{"google.golang.org/grpc", []string{"capability/plugin"}},
 	{miniredis, []string{"emulators/redis"}},
-	{natsSrv, []string{"emulators/nats", "capability/messaging"}},
-	{natsGo, []string{"emulators/nats", "capability/internal/natsconn", "capability/messaging"}},
 	{awsSDK, []string{"capability/blobstore", "emulators/s3"}},
 	{smithy, []string{"capability/blobstore", "emulators/s3"}},
+	{natsSrv, []string{"emulators/nats", "capability/eventstreams", "capability/messaging"}},
+	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness/containers"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{testcontainers, []string{"harness/containers"}},
 	{"github.com/moby/moby", []string{"harness/containers", "harness/images/...", "cmd/waxo-containers"}},
