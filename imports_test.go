@@ -105,7 +105,7 @@ var rules = []rule{
 	// TestGuestsStaySmall).
 	{packages: "guest/go/...", imports: []string{"guest/go/..."}, tests: []string{"capability", "capability/payload/..."}},
 	{packages: "guest", imports: []string{"guest/go"}, tests: []string{
-		"capability/...", "emulators/redis", "emulators/s3", "guest/go/...", "guest/guesttest",
+		"capability/...", "emulators/...", "guest/go/...", "guest/guesttest",
 	}},
 	{packages: "guest/guesttest", imports: []string{wazero + "/..."}},
 
