@@ -99,13 +99,13 @@ var rules = []rule{
 	// Providers in other processes, on both sides.
 	{packages: "capability/plugin", imports: []string{
 		"capability", "capability/payload/...", "wascap", goPlugin + "/...", "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...", "golang.org/x/sys/unix",
-	}},
+	}, tests: []string{"capability/keyvalue", "emulators/redis"}},
 
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
 	{packages: "guest/go/...", imports: []string{"guest/go/..."}, tests: []string{"capability", "capability/payload/..."}},
 	{packages: "guest", imports: []string{"guest/go"}, tests: []string{
-		"capability/...", "emulators/redis", "guest/go/...", "guest/guesttest",
+		"capability/...", "emulators/...", "guest/go/...", "guest/guesttest",
 	}},
 	{packages: "guest/guesttest", imports: []string{wazero + "/..."}},
 
@@ -140,6 +140,7 @@ var rules = []rule{
 	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
 	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
+	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin"}, command: true},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
