@@ -38,6 +38,7 @@ const (
 	wazero    = "github.com/tetratelabs/wazero"
 
 	testcontainers = "github.com/testcontainers/testcontainers-go"
+	toxiproxy      = "github.com/Shopify/toxiproxy/v2"
 )
 
 // A rule says what the packages of a folder may import beside the standard
@@ -88,6 +89,9 @@ var rules = []rule{
 		"capability/internal/cputime", "capability/internal/tcpproxy", "emulators/nats", "testscripts/parity", natsSrv + "/server", natsJWT, nkeys,
 	}},
 	{packages: "capability/blobstore", imports: []string{"capability", "capability/payload/...", awsSDK + "/...", smithy + "/..."}, tests: []string{"emulators/s3", "testscripts/parity"}},
+	{packages: "capability/eventstreams", imports: []string{"capability", "capability/internal/natsconn", "capability/payload/...", natsGo + "/..."}, tests: []string{
+		"capability/internal/cputime", "capability/internal/tcpproxy", "emulators/nats", "testscripts/parity", natsSrv + "/server",
+	}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
@@ -101,7 +105,7 @@ var rules = []rule{
 	// TestGuestsStaySmall).
 	{packages: "guest/go/...", imports: []string{"guest/go/..."}, tests: []string{"capability", "capability/payload/..."}},
 	{packages: "guest", imports: []string{"guest/go"}, tests: []string{
-		"capability/...", "emulators/redis", "guest/go/...", "guest/guesttest",
+		"capability/...", "emulators/...", "guest/go/...", "guest/guesttest",
 	}},
 	{packages: "guest/guesttest", imports: []string{wazero + "/..."}},
 
@@ -109,7 +113,7 @@ var rules = []rule{
 	{packages: "emulators/internal/filelock"},
 	{packages: "emulators/nats", imports: []string{"emulators/internal/filelock", natsGo, natsSrv + "/server"}, tests: []string{natsGo + "/jetstream"}},
 	{packages: "emulators/redis", imports: []string{"emulators/internal/filelock", miniredis + "/..."}, tests: []string{goRedis + "/..."}},
-	{packages: "emulators/s3", tests: []string{awsSDK + "/...", smithy}},
+	{packages: "emulators/s3", imports: []string{"emulators/internal/filelock"}, tests: []string{awsSDK + "/...", smithy}},
 
 	// The host.
 	{packages: "devhost/manifest", imports: []string{"capability", "github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar/v4"}},
@@ -143,19 +147,20 @@ var rules = []rule{
 	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
-		"wapc/...", "wascap", "capability/...", "devhost/...", "templates",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
 	// reaches all of this through a companion process.
-	{packages: "harness/images", imports: []string{"github.com/containerd/errdefs", "github.com/moby/moby/..."}},
+	{packages: "harness/images", imports: []string{"github.com/containerd/errdefs", "github.com/moby/moby/..."}, tests: []string{"github.com/moby/docker-image-spec/..."}},
 	{packages: "harness/images/reaper", command: true},
 	{packages: "harness/images/build", imports: []string{"github.com/moby/moby/client", "harness/images"}, command: true},
 	{packages: "harness/companion", tests: []string{"capability"}},
 	{packages: "harness/containers", imports: []string{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
-	}, tests: []string{"github.com/nats-io/nats.go/..."}},
+	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "testscripts/parity"}},
+	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
@@ -178,12 +183,13 @@ var homes = []struct {
 	{goPlugin, []string{"capability/plugin"}},
 	{"google.golang.org/grpc", []string{"capability/plugin"}},
 	{miniredis, []string{"emulators/redis"}},
-	{natsSrv, []string{"emulators/nats", "capability/messaging"}},
-	{natsGo, []string{"emulators/nats", "capability/internal/natsconn", "capability/messaging"}},
 	{awsSDK, []string{"capability/blobstore", "emulators/s3"}},
 	{smithy, []string{"capability/blobstore", "emulators/s3"}},
+	{natsSrv, []string{"emulators/nats", "capability/eventstreams", "capability/messaging"}},
+	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness/containers"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{testcontainers, []string{"harness/containers"}},
+	{toxiproxy, []string{"harness/faults"}},
 	{"github.com/moby/moby", []string{"harness/containers", "harness/images/...", "cmd/waxo-containers"}},
 }
 

@@ -19,9 +19,8 @@
 //
 // StartUpload carries a FileChunk without bytes, which says how many bytes will
 // come in all and how many in each chunk, and is answered by a Transfer. Each
-// UploadChunk then has the next sequence number, counting from 0 (or from 1, if
-// the first chunk has it so), and chunk_size bytes; the last one has what is
-// left. Any other chunk is CodeInvalid, is not stored, and leaves the upload as
+// UploadChunk then has the next sequence number, counting from 0, and chunk_size
+// bytes; the last one has what is left. Any other chunk is CodeInvalid, is not stored, and leaves the upload as
 // it was. The blob appears with the last chunk, whole, in place of one with its
 // id; nobody ever sees a part of it. A blob of 0 bytes is there after StartUpload.
 //

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -87,7 +88,9 @@ func clientOptions(raw string) (*s3.Options, error) {
 	for name, values := range u.Query() {
 		switch name {
 		case "region":
-			o.Region = values[0]
+			if o.Region = values[0]; o.Region == "" || strings.Trim(o.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+				return nil, invalid("the region %q in the url of the binding is none: write one such as %s", o.Region, defaultRegion)
+			}
 		case "path_style":
 			if o.UsePathStyle, err = strconv.ParseBool(values[0]); err != nil {
 				return nil, invalid("path_style in the url of the binding is %q: true or false can be meant", values[0])

@@ -25,6 +25,7 @@ import (
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/devhost/workbench"
+	"github.com/waxosuit/waxo/harness/companion"
 	"github.com/waxosuit/waxo/templates"
 )
 
@@ -36,6 +37,7 @@ type devFlags struct {
 	poll      bool
 	logFormat string
 	providers string
+	keep      bool
 	choice    choice // of providers, as it changes
 	plugins   pluginFlags
 }
@@ -80,6 +82,7 @@ quits.`,
 	cmd.Flags().BoolVar(&f.poll, "poll", false, "look for changes instead of waiting for the system's events")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
 	cmd.Flags().StringVar(&f.providers, "providers", "", "where the services behind all capabilities are: embedded or container; default: as waxo.toml says")
+	cmd.Flags().BoolVar(&f.keep, "keep-containers", false, "leave containers running at the end, for the next waxo dev --keep-containers")
 	f.plugins.add(cmd)
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -118,6 +121,8 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
+	companions := companion.NewClient(&companion.Options{Progress: func(line string) { log.Info(line) }})
+	defer func() { err = errors.Join(err, within(ctx, companions.Close)) }()
 	plugins, err := f.plugins.options(a, log, true)
 	if err != nil {
 		return err
@@ -126,6 +131,8 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
 		State: func() (string, error) { return p.State("state") },
 		HTTP:  &httpserver.Options{AccessLog: requests(show)},
+
+		Containers: containers(companions, p, f.keep),
 	})
 	defer func() { err = errors.Join(err, within(ctx, c.Close)) }()
 	faults := fault.New(&fault.Options{Log: log})

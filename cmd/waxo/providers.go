@@ -2,15 +2,20 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/control"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
+	"github.com/waxosuit/waxo/harness/companion"
 )
 
 // choice is where the services behind all capabilities of a guest are: embedded,
@@ -57,6 +62,28 @@ func (c *choice) String() string {
 	default:
 		return "all services are of the kind: " + v
 	}
+}
+
+// containers has a companion run real services. With keep they are left to the next
+// waxo dev of the project.
+func containers(c *companion.Client, p *project.Project, keep bool) connect.Containers {
+	return func(ctx context.Context, capability, binding, image string) (connect.Server, error) {
+		r := companion.Request{Capability: capability, Image: image}
+		if keep {
+			r.Reuse = reuseKey(p.Dir(), binding)
+		}
+		s, err := c.Start(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+}
+
+// reuseKey names the containers of a project's binding.
+func reuseKey(dir, binding string) string {
+	sum := sha256.Sum256([]byte(dir + "\x00" + binding))
+	return hex.EncodeToString(sum[:8])
 }
 
 func (a *app) providersCommand() *cobra.Command {

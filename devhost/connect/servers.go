@@ -6,19 +6,25 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/blobstore"
 	"github.com/waxosuit/waxo/capability/clock"
+	"github.com/waxosuit/waxo/capability/eventstreams"
 	"github.com/waxosuit/waxo/capability/extras"
 	"github.com/waxosuit/waxo/capability/httpclient"
 	"github.com/waxosuit/waxo/capability/httpserver"
 	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/capability/logging"
+	"github.com/waxosuit/waxo/capability/messaging"
 	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/emulators/nats"
 	"github.com/waxosuit/waxo/emulators/redis"
+	"github.com/waxosuit/waxo/emulators/s3"
 )
 
 // newProvider makes the provider of a capability, nil where there is none.
@@ -26,6 +32,12 @@ func (c *Connections) newProvider(id string) capability.Provider {
 	switch id {
 	case capability.HTTPServer:
 		return httpserver.New(c.opts.HTTP)
+	case capability.Blobstore:
+		return blobstore.New(&blobstore.Options{Log: c.opts.Log})
+	case capability.EventStreams:
+		return eventstreams.New(&eventstreams.Options{Log: c.opts.Log})
+	case capability.Messaging:
+		return messaging.New(&messaging.Options{Log: c.opts.Log})
 	case capability.HTTPClient:
 		return httpclient.New(&httpclient.Options{Proxy: c.opts.Proxy})
 	case capability.KeyValue:
@@ -60,8 +72,13 @@ type emulator interface {
 // services are the services by capability. Capabilities that share one share its
 // server, too, under the same binding name.
 var services = map[string]*service{
-	capability.KeyValue: {name: "keyvalue", title: "Redis", start: startRedis},
+	capability.KeyValue:     {name: "keyvalue", title: "Redis", start: startRedis},
+	capability.Messaging:    natsService,
+	capability.EventStreams: natsService,
+	capability.Blobstore:    {name: "s3", title: "S3", start: startS3},
 }
+
+var natsService = &service{name: "nats", title: "NATS", start: startNATS}
 
 const redisEnding = ".jsonl"
 
@@ -79,6 +96,26 @@ type inFile struct{ *redis.Server }
 
 func (s inFile) Export(ctx context.Context, base string) error {
 	return s.Server.Export(ctx, base+redisEnding)
+}
+
+func startNATS(ctx context.Context, base string, log *slog.Logger) (emulator, error) {
+	s, err := nats.Start(ctx, &nats.Options{Dir: base, Log: log})
+	return inFolder{s}, err
+}
+
+func startS3(ctx context.Context, base string, log *slog.Logger) (emulator, error) {
+	s, err := s3.Start(ctx, &s3.Options{Dir: base, Log: log})
+	return inFolder{s}, err
+}
+
+// inFolder is a server that keeps its data in a folder.
+type inFolder struct{ emulator }
+
+func (s inFolder) Export(ctx context.Context, base string) error {
+	if err := os.Mkdir(base, 0o700); err != nil {
+		return err
+	}
+	return s.emulator.Export(ctx, base)
 }
 
 // serverID names a server: bindings of one name share it.

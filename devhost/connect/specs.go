@@ -7,6 +7,7 @@ import (
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/keyvalue"
+	"github.com/waxosuit/waxo/capability/messaging"
 	"github.com/waxosuit/waxo/devhost/manifest"
 )
 
@@ -74,7 +75,7 @@ func FromEnvironment(specs []manifest.Bind, lookup func(string) (string, bool)) 
 }
 
 // FromOriginal does the same with the variables of the original host, which are
-// for default bindings: REDIS_URL.
+// for default bindings: REDIS_URL, NATS_URL and what goes with that.
 func FromOriginal(specs []manifest.Bind, lookup func(string) (string, bool)) error {
 	for i := range specs {
 		s := &specs[i]
@@ -104,13 +105,26 @@ var originals = map[string]struct {
 	config map[string]string // variables by what they set
 }{
 	capability.KeyValue: {url: "REDIS_URL"},
+	capability.Messaging: {url: "NATS_URL", config: map[string]string{
+		"NATS_SUBSCRIPTION":    messaging.KeySubscriptions,
+		"NATS_QUEUEGROUP_NAME": messaging.KeyQueueGroup,
+		"NATS_CLIENT_JWT":      messaging.KeyClientJWT,
+		"NATS_CLIENT_SEED":     messaging.KeyClientSeed,
+	}},
+	capability.EventStreams: {url: "NATS_URL", config: map[string]string{
+		"NATS_CLIENT_JWT":  messaging.KeyClientJWT,
+		"NATS_CLIENT_SEED": messaging.KeyClientSeed,
+	}},
 }
 
 // Default is where the services are that a production host expects where nothing
 // else was said; "" where it has to be said.
 func Default(id string) string {
-	if id == capability.KeyValue {
+	switch id {
+	case capability.KeyValue:
 		return keyvalue.DefaultURL
+	case capability.Messaging, capability.EventStreams:
+		return messaging.DefaultURL
 	}
 	return ""
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/waxosuit/waxo/emulators/internal/filelock"
 )
 
 // The names within a folder of state.
@@ -69,7 +71,7 @@ type upload struct {
 type store struct {
 	dir  string
 	log  *slog.Logger
-	lock *fileLock
+	lock *filelock.Lock
 
 	mu      sync.Mutex
 	journal journal
@@ -89,7 +91,7 @@ func openStore(dir string, log *slog.Logger) (*store, error) {
 		return nil, err
 	}
 	if err := s.load(); err != nil {
-		return nil, errors.Join(&StateError{Dir: dir, Err: err}, s.lock.unlock())
+		return nil, errors.Join(&StateError{Dir: dir, Err: err}, s.lock.Unlock())
 	}
 	return s, nil
 }
@@ -172,7 +174,7 @@ func (s *store) path(file string) string { return filepath.Join(s.dir, dataName,
 
 // close ends the store. Nobody uses it any more.
 func (s *store) close() error {
-	return errors.Join(s.journal.f.Sync(), s.journal.f.Close(), s.lock.unlock())
+	return errors.Join(s.journal.f.Sync(), s.journal.f.Close(), s.lock.Unlock())
 }
 
 // commit writes a change down and makes it. s.mu is held, and the change can be
