@@ -1,7 +1,7 @@
 // Package waxo is the root of the SDK with which guests are written in Go.
 //
 // A guest is a WebAssembly module that touches nothing but the capabilities its
-// manifest names. Package http has it answer requests; packages kv, log, clock
+// manifest names. Package http has it answer requests; packages kv, blob, log, clock
 // and extras call what the host offers; this package holds what they share, and
 // reaches capabilities that have no package of their own.
 //
