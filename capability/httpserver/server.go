@@ -35,6 +35,7 @@ type server struct {
 	served   chan struct{}      // closed when the listener is done
 	draining atomic.Bool
 	load     load
+	watch    *watch
 
 	stopping atomic.Bool
 	wasCut   atomic.Bool   // requests were cut off
@@ -46,13 +47,14 @@ func newServer(p *Provider, b capability.Binding, d capability.Dispatcher, liste
 	o := &p.options
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &server{
-		listener: &onceListener{Listener: listener},
-		timeout:  o.DrainTimeout,
-		logger:   o.Logger.With("guest", b.GuestName, "binding", b.Name),
-		cancel:   cancel,
-		served:   make(chan struct{}),
-		stopped:  make(chan struct{}),
+		watch:   newWatch(o.ReadHeaderTimeout, o.ReadTimeout, o.WriteTimeout, o.IdleTimeout),
+		timeout: o.DrainTimeout,
+		logger:  o.Logger.With("guest", b.GuestName, "binding", b.Name),
+		cancel:  cancel,
+		served:  make(chan struct{}),
+		stopped: make(chan struct{}),
 	}
+	s.listener = &watchedListener{Listener: listener, watch: s.watch}
 	s.handler = &guestHandler{
 		options:     o,
 		exchanges:   &p.exchanges,
@@ -149,6 +151,7 @@ func (s *server) drain(ctx context.Context) error {
 		finished = wait(nothingLeft, nil, cutGrace)
 	}
 	s.cancel()
+	s.watch.stop()
 	if s.wasCut.Load() {
 		return cutError(s.listener.Addr(), finished)
 	}
@@ -286,14 +289,24 @@ func (l *load) closeSilent() {
 	}
 }
 
-// onceListener is closed once, though both drain and net/http close it.
-type onceListener struct {
+// watchedListener puts its connections under a watch. It is closed once, though
+// both drain and net/http close it.
+type watchedListener struct {
 	net.Listener
-	once sync.Once
-	err  error
+	watch *watch
+	once  sync.Once
+	err   error
 }
 
-func (l *onceListener) Close() error {
+func (l *watchedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.watch.add(c), nil
+}
+
+func (l *watchedListener) Close() error {
 	l.once.Do(func() { l.err = l.Listener.Close() })
 	return l.err
 }
