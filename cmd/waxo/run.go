@@ -86,6 +86,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if err != nil {
 		return err
 	}
+	defer a.ballast()()
 	t := &timings{begun: a.begun}
 	planned := t.phase("read")
 	plan, err := a.plan(cmd, f, file)
