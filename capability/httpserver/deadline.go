@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,11 +104,36 @@ func (w *watch) stop() {
 	}
 }
 
+// busy tells whether a connection has a request in hand.
+func (w *watch) busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.conns {
+		if http.ConnState(c.state.Load()) == http.StateActive {
+			return true
+		}
+	}
+	return false
+}
+
+// closeSilent closes the connections that have not sent anything: browsers
+// open some in advance, and net/http would wait 5 s for them.
+func (w *watch) closeSilent() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.conns {
+		if http.ConnState(c.state.Load()) == http.StateNew {
+			_ = c.Conn.Close() // its goroutine sees the end
+		}
+	}
+}
+
 // conn is a connection under a watch.
 type conn struct {
 	net.Conn
 	watch       *watch
 	read, write deadline
+	state       atomic.Int32 // an http.ConnState; http.StateNew is 0
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error  { return c.read.move(t) }

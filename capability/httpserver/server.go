@@ -137,7 +137,7 @@ func (s *server) drain(ctx context.Context) error {
 			break
 		}
 	}
-	s.load.closeSilent()
+	s.watch.closeSilent()
 	shutdown := make(chan struct{})
 	go func() {
 		defer close(shutdown)
@@ -163,7 +163,7 @@ func (s *server) drain(ctx context.Context) error {
 
 // cut ends all requests in hand and all connections.
 func (s *server) cut() {
-	if s.load.busy() {
+	if s.watch.busy() || s.load.busy() {
 		s.wasCut.Store(true)
 	}
 	s.cancel()
@@ -195,7 +195,6 @@ func wait(done, end <-chan struct{}, limit time.Duration) bool {
 // those requests that may outlive theirs. A request takes no lock that another
 // connection takes.
 type load struct {
-	conns    sync.Map     // from net.Conn to *atomic.Int32, its http.ConnState
 	watched  atomic.Bool  // over is set
 	requests atomic.Int64 // that have come since then; of HTTP/2 at least some
 
@@ -206,22 +205,18 @@ type load struct {
 	done   bool
 }
 
-func (l *load) connState(c net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		l.conns.Store(c, new(atomic.Int32)) // http.StateNew is 0
+// connState is told the states of connections, which are those of our listener.
+func (l *load) connState(nc net.Conn, state http.ConnState) {
+	before := http.ConnState(nc.(*conn).state.Swap(int32(state)))
+	switch {
+	case state == http.StateNew:
 		l.count(1)
-	case http.StateClosed, http.StateHijacked:
-		if _, ok := l.conns.LoadAndDelete(c); ok {
+	case state == http.StateClosed || state == http.StateHijacked:
+		if before != http.StateClosed && before != http.StateHijacked {
 			l.count(-1)
 		}
-	default:
-		if now, ok := l.conns.Load(c); ok {
-			now.(*atomic.Int32).Store(int32(state))
-		}
-		if state == http.StateActive && l.watched.Load() {
-			l.requests.Add(1)
-		}
+	case state == http.StateActive && l.watched.Load():
+		l.requests.Add(1)
 	}
 }
 
@@ -232,13 +227,8 @@ func (l *load) count(conns int) {
 	l.checkLocked()
 }
 
-// busy tells whether a request is in hand.
+// busy tells whether requests are in hand that may outlive their connections.
 func (l *load) busy() bool {
-	for _, state := range l.conns.Range {
-		if state.(*atomic.Int32).Load() == int32(http.StateActive) {
-			return true
-		}
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.inHand > 0
@@ -276,16 +266,6 @@ func (l *load) checkLocked() {
 	if l.over != nil && !l.done && l.inHand == 0 && l.open == 0 {
 		l.done = true
 		close(l.over)
-	}
-}
-
-// closeSilent closes the connections that have not sent anything: browsers
-// open some in advance, and net/http would wait 5 s for them.
-func (l *load) closeSilent() {
-	for c, state := range l.conns.Range {
-		if state.(*atomic.Int32).Load() == int32(http.StateNew) {
-			_ = c.(net.Conn).Close() // its goroutine sees the end
-		}
 	}
 }
 
