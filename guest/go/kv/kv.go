@@ -58,11 +58,26 @@ func (s *Store) value(x *abi.Exchange, operation string) (value string, exists b
 	if err != nil {
 		return "", false, err
 	}
+	if text, ok := plain(answer); ok {
+		return x.Text(text), true, nil
+	}
 	var resp pb.GetResponse
 	if err := resp.UnmarshalProto(answer); err != nil {
 		return "", false, malformed(operation, err)
 	}
 	return resp.Value, resp.Exists, nil
+}
+
+// plain reads the answer that nearly all are: a GetResponse with a short value in
+// ASCII that exists, as every host encodes it.
+func plain(answer []byte) (text []byte, ok bool) {
+	const value, exists = 1<<3 | byte(wire.Bytes), 2<<3 | byte(wire.Varint)
+	n := len(answer)
+	if n < 4 || answer[0] != value || int(answer[1]) != n-4 || n-4 >= 0x80 || answer[n-2] != exists || answer[n-1] != 1 {
+		return nil, false
+	}
+	text = answer[2 : n-2]
+	return text, abi.ASCII(text)
 }
 
 // number performs an operation that is answered by a number: an AddResponse, a
