@@ -48,6 +48,7 @@ type conn struct {
 	raw         syscall.RawConn
 	read, write deadline
 	answered    time.Duration // when it was read from last
+	exchange    exchange
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error  { return c.read.move(t) }
@@ -59,7 +60,11 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 func (c *conn) Read(p []byte) (n int, err error) {
 	for {
-		n, err = c.Conn.Read(p)
+		if len(c.exchange.out) > 0 {
+			n, err = c.readAnswer(p)
+		} else {
+			n, err = c.Conn.Read(p)
+		}
 		if err == nil {
 			c.answered = now()
 			return n, nil
@@ -70,7 +75,19 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	}
 }
 
-func (c *conn) Write(p []byte) (written int, err error) {
+// Write has small commands sent when their answer is read, which is what comes
+// next. What goes wrong with that is told then.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.exchange.hold(p) {
+		return len(p), nil
+	}
+	if err := c.flush(); err != nil {
+		return 0, err
+	}
+	return c.send(p)
+}
+
+func (c *conn) send(p []byte) (written int, err error) {
 	for {
 		n, err := c.Conn.Write(p[written:])
 		if written += n; err == nil || !c.write.early(err) {
