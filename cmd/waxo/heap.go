@@ -8,7 +8,7 @@ const ballastSize = 32 << 20
 
 // ballast makes Go's heap look larger than it is, until the function that it
 // returns is called. Little is alive in a host, so that its garbage would be
-// collected a dozen times a second. Nobody touches these bytes: they take no
+// collected many times a second. Nobody touches these bytes: they take no
 // memory, but for the garbage. Who has set GOGC or GOMEMLIMIT has decided
 // otherwise.
 func (a *app) ballast() (drop func()) {
