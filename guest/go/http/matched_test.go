@@ -1,6 +1,7 @@
 package http
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/waxosuit/waxo/capability/payload/httppb"
@@ -12,11 +13,12 @@ func TestRequestsOneAfterTheOther(t *testing.T) {
 	var inner, outer Router
 	says := func(name string) Handler {
 		return func(r *Request) (*Response, error) {
-			text := name
+			var text strings.Builder
+			text.WriteString(name)
 			for _, v := range []string{"id", "part", "path"} {
-				text += " " + v + "=" + r.PathValue(v)
+				text.WriteString(" " + v + "=" + r.PathValue(v))
 			}
-			return Text(200, text), nil
+			return Text(200, text.String()), nil
 		}
 	}
 	inner.Handle("GET /a/{path...}", says("inner"))

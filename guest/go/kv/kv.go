@@ -51,21 +51,22 @@ func malformed(operation string, err error) error {
 	return &waxo.Error{Code: "internal", Message: "kv: the answer to " + operation + ": " + err.Error()}
 }
 
-// value performs an operation that is answered by a value.
+// value performs an operation that is answered by a value. It does without defer,
+// which takes a guest long, as nothing in it panics.
 func (s *Store) value(x *abi.Exchange, operation string) (value string, exists bool, err error) {
-	defer x.End()
 	answer, err := s.call(x, operation)
-	if err != nil {
-		return "", false, err
-	}
 	if text, ok := plain(answer); ok {
-		return x.Text(text), true, nil
+		value, exists = x.Text(text), true
+	} else if err == nil {
+		var resp pb.GetResponse
+		if err = resp.UnmarshalProto(answer); err != nil {
+			err = malformed(operation, err)
+		} else {
+			value, exists = resp.Value, resp.Exists
+		}
 	}
-	var resp pb.GetResponse
-	if err := resp.UnmarshalProto(answer); err != nil {
-		return "", false, malformed(operation, err)
-	}
-	return resp.Value, resp.Exists, nil
+	x.End()
+	return value, exists, err
 }
 
 // plain reads the answer that nearly all are: a GetResponse with a short value in
