@@ -25,11 +25,20 @@ const rulesAreExact = true
 // The libraries that rules name by more than one word.
 const (
 	cobra     = "github.com/spf13/cobra"
+	goPlugin  = "github.com/hashicorp/go-plugin"
 	fsnotify  = "github.com/fsnotify/fsnotify"
 	goRedis   = "github.com/redis/go-redis/v9"
 	miniredis = "github.com/alicebob/miniredis/v2"
+	natsGo    = "github.com/nats-io/nats.go"
+	natsJWT   = "github.com/nats-io/jwt/v2"
+	natsSrv   = "github.com/nats-io/nats-server/v2"
+	awsSDK    = "github.com/aws/aws-sdk-go-v2"
+	smithy    = "github.com/aws/smithy-go"
 	nkeys     = "github.com/nats-io/nkeys"
 	wazero    = "github.com/tetratelabs/wazero"
+
+	testcontainers = "github.com/testcontainers/testcontainers-go"
+	toxiproxy      = "github.com/Shopify/toxiproxy/v2"
 )
 
 // A rule says what the packages of a folder may import beside the standard
@@ -64,28 +73,47 @@ var rules = []rule{
 		"github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}, command: true},
 	{packages: "capability/internal/cputime"},
+	{packages: "capability/internal/httpfield"},
 	{packages: "capability/payload/wire"},
 	{packages: "capability/payload/...", imports: []string{"capability/payload/wire"}, tests: []string{
 		"capability/payload/...", "github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}},
 
 	// The providers: clients of something outside, and of no other provider.
-	{packages: "capability/httpserver", imports: []string{"capability", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
-	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis"}},
+	{packages: "capability/httpserver", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
+	{packages: "capability/httpclient", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
+	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis", "testscripts/parity"}},
+	{packages: "capability/internal/natsconn", imports: []string{"capability", natsGo}},
+	{packages: "capability/internal/tcpproxy"},
+	{packages: "capability/messaging", imports: []string{"capability", "capability/internal/natsconn", "capability/payload/...", natsGo}, tests: []string{
+		"capability/internal/cputime", "capability/internal/tcpproxy", "emulators/nats", "testscripts/parity", natsSrv + "/server", natsJWT, nkeys,
+	}},
+	{packages: "capability/blobstore", imports: []string{"capability", "capability/payload/...", awsSDK + "/...", smithy + "/..."}, tests: []string{"emulators/s3", "testscripts/parity"}},
+	{packages: "capability/eventstreams", imports: []string{"capability", "capability/internal/natsconn", "capability/payload/...", natsGo + "/..."}, tests: []string{
+		"capability/internal/cputime", "capability/internal/tcpproxy", "emulators/nats", "testscripts/parity", natsSrv + "/server",
+	}},
 	{packages: "capability/logging", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
+
+	// Providers in other processes, on both sides.
+	{packages: "capability/plugin", imports: []string{
+		"capability", "capability/payload/...", "wascap", goPlugin + "/...", "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...", "golang.org/x/sys/unix",
+	}, tests: []string{"capability/keyvalue", "emulators/redis"}},
 
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
 	{packages: "guest/go/...", imports: []string{"guest/go/..."}, tests: []string{"capability", "capability/payload/..."}},
 	{packages: "guest", imports: []string{"guest/go"}, tests: []string{
-		"capability/...", "emulators/redis", "guest/go/...", "guest/guesttest",
+		"capability/...", "emulators/...", "guest/go/...", "guest/guesttest",
 	}},
 	{packages: "guest/guesttest", imports: []string{wazero + "/..."}},
 
 	// The emulators are leaves: servers that know no host.
-	{packages: "emulators/redis", imports: []string{miniredis + "/..."}, tests: []string{goRedis + "/..."}},
+	{packages: "emulators/internal/filelock"},
+	{packages: "emulators/nats", imports: []string{"emulators/internal/filelock", natsGo, natsSrv + "/server"}, tests: []string{natsGo + "/jetstream"}},
+	{packages: "emulators/redis", imports: []string{"emulators/internal/filelock", miniredis + "/..."}, tests: []string{goRedis + "/..."}},
+	{packages: "emulators/s3", imports: []string{"emulators/internal/filelock"}, tests: []string{awsSDK + "/...", smithy}},
 
 	// The host.
 	{packages: "devhost/manifest", imports: []string{"capability", "github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar/v4"}},
@@ -97,22 +125,43 @@ var rules = []rule{
 	}},
 	{packages: "devhost/seal", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/...", "wapc/wasm/..."}},
 	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
+	{packages: "devhost/control"},
+	{packages: "devhost/fault", imports: []string{"capability", "devhost/manifest"}, tests: []string{
+		"capability/keyvalue", "capability/payload/...", "emulators/redis",
+	}},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability", "wapc/wasm"}},
+	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest", "emulators/..."}},
+	{packages: "devhost/state"},
 	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
 
 	// What stands on top.
 	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
 	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
+	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin"}, command: true},
+	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
-		"wapc/...", "wascap", "capability/...", "devhost/...", "emulators/...", "templates",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
+
+	// Real services in containers. A container engine's client is heavy: cmd/waxo
+	// reaches all of this through a companion process.
+	{packages: "harness/images", imports: []string{"github.com/containerd/errdefs", "github.com/moby/moby/..."}, tests: []string{"github.com/moby/docker-image-spec/..."}},
+	{packages: "harness/images/reaper", command: true},
+	{packages: "harness/images/build", imports: []string{"github.com/moby/moby/client", "harness/images"}, command: true},
+	{packages: "harness/companion", tests: []string{"capability"}},
+	{packages: "harness/containers", imports: []string{
+		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
+		"capability", "harness/companion", "harness/images",
+	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "testscripts/parity"}},
+	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
+	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
 	{packages: "harness/bench", tests: []string{"capability", "devhost/workbench", "wapc/wasm", "wascap"}},
@@ -129,11 +178,19 @@ var homes = []struct {
 }{
 	{cobra, []string{"cmd/waxo"}},
 	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "devhost/slim", "guest/guesttest"}},
-	{nkeys, []string{"wascap"}},
+	{nkeys, []string{"wascap", "capability/messaging"}},
 	{fsnotify, []string{"devhost/watch"}},
+	{goPlugin, []string{"capability/plugin"}},
+	{"google.golang.org/grpc", []string{"capability/plugin"}},
 	{miniredis, []string{"emulators/redis"}},
+	{awsSDK, []string{"capability/blobstore", "emulators/s3"}},
+	{smithy, []string{"capability/blobstore", "emulators/s3"}},
+	{natsSrv, []string{"emulators/nats", "capability/eventstreams", "capability/messaging"}},
+	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness/containers"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
-	{"github.com/testcontainers/testcontainers-go", []string{"harness/..."}},
+	{testcontainers, []string{"harness/containers"}},
+	{toxiproxy, []string{"harness/faults"}},
+	{"github.com/moby/moby", []string{"harness/containers", "harness/images/...", "cmd/waxo-containers"}},
 }
 
 // matches tells whether an import path matches a pattern of the table.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -40,6 +41,9 @@ func (t *Bindings[T]) Has(id BindingID) bool {
 	_, ok := t.entries()[id]
 	return ok
 }
+
+// IDs are those that are bound, in no order.
+func (t *Bindings[T]) IDs() []BindingID { return slices.Collect(maps.Keys(t.entries())) }
 
 // Use looks id up for one call, which must Release it. The error is one of
 // CodeUnavailable.

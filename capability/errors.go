@@ -3,6 +3,7 @@ package capability
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -58,6 +59,16 @@ func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code && t.Message == ""
+}
+
+// Denied is the error for an operation of a capability that a guest's claims do not
+// grant.
+func Denied(guestName, capability, operation string) *Error {
+	return &Error{
+		Code: CodeDenied,
+		Message: fmt.Sprintf("%s has no claim to %s, so %s is refused; add %q to capabilities in waxo.toml, then build and sign again",
+			guestName, capability, operation, capability),
+	}
 }
 
 // ParseError reads the text of an Error back. A text that does not start with

@@ -43,6 +43,23 @@ const (
 	OpSetIntersection = "SetIntersection"
 	OpKeyExists       = "KeyExists"
 
+	OpPublish        = "Publish" // Messaging
+	OpRequest        = "Request"
+	OpDeliverMessage = "DeliverMessage" // host to guest
+
+	OpWriteEvent      = "WriteEvent" // EventStreams
+	OpQueryStream     = "QueryStream"
+	OpDeliverEvent    = "DeliverEvent"    // host to guest
+	OpCreateContainer = "CreateContainer" // Blobstore
+	OpRemoveContainer = "RemoveContainer"
+	OpListObjects     = "ListObjects"
+	OpRemoveObject    = "RemoveObject"
+	OpGetObjectInfo   = "GetObjectInfo"
+	OpStartUpload     = "StartUpload"
+	OpUploadChunk     = "UploadChunk"
+	OpStartDownload   = "StartDownload"
+	OpReceiveChunk    = "ReceiveChunk" // host to guest
+
 	OpWriteLog = "WriteLog" // Logging
 
 	OpRequestGuid     = "RequestGuid" // Extras

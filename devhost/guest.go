@@ -256,11 +256,7 @@ func (g *Guest) serves(id string) bool {
 // deny makes the error for a capability that the claims do not grant, and says
 // so once for each operation.
 func (g *Guest) deny(id, operation string) error {
-	e := &capability.Error{
-		Code: capability.CodeDenied,
-		Message: fmt.Sprintf("%s has no claim to %s, so %s is refused; add %q to capabilities in waxo.toml, then build and sign again",
-			g.claims.Name, id, operation, id),
-	}
+	e := capability.Denied(g.claims.Name, id, operation)
 	log, last := g.denied.add(id + "!" + operation)
 	if log {
 		g.host.opts.Log.Warn("denied", "capability", id, "operation", operation, "build", g.build, "reason", e.Message)

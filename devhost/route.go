@@ -70,7 +70,11 @@ func (g guestHost) HostCall(ctx context.Context, call wapc.HostCall) ([]byte, er
 			return nil, err
 		}
 	}
-	return r.bound.Provider.Call(ctx, capability.Call{BindingID: r.bound.id, Operation: r.operation, Payload: call.Payload, Into: call.Into})
+	answer, err := r.bound.Provider.Call(ctx, capability.Call{BindingID: r.bound.id, Operation: r.operation, Payload: call.Payload, Into: call.Into})
+	if err != nil || r.bound.outage.away.Load() {
+		r.bound.outage.observe(err)
+	}
+	return answer, err
 }
 
 // route finds out where a host call goes and whether the claims grant it, and

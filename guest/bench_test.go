@@ -37,13 +37,17 @@ func benchCalls() []benchCall {
 	return append(calls,
 		benchCall{"router", httpOp, request("GET", "/items/42", 0), "e", 64},
 		benchCall{"kv.Get", "bench:x!Get", nil, "g", 0},
-		benchCall{"kv.Add", "bench:x!Add", nil, "a", 0})
+		benchCall{"kv.Add", "bench:x!Add", nil, "a", 0},
+		benchCall{"http.Get", "bench:x!Fetch", []byte("http://127.0.0.1:8080/path"), "g", 0})
 }
 
-// answerTrivially is a key-value store that costs next to nothing.
+// answerTrivially is a host whose answers cost next to nothing.
 func answerTrivially(_, _, operation string, _ []byte) ([]byte, error) {
-	if operation == "wascap:keyvalue!Add" {
+	switch operation {
+	case "wascap:keyvalue!Add":
 		return addAnswer, nil
+	case "wascap:httpclient!PerformRequest":
+		return fetchAnswer, nil
 	}
 	return getAnswer, nil
 }
@@ -51,6 +55,10 @@ func answerTrivially(_, _, operation string, _ []byte) ([]byte, error) {
 var (
 	getAnswer = []byte("\x0a\x0242\x10\x01") // a GetResponse
 	addAnswer = []byte{1 << 3, 42}           // an AddResponse
+
+	fetchAnswer = (&httppb.Response{StatusCode: 200, Body: make([]byte, 1024), Header: map[string]string{
+		"Content-Length": "1024", "Content-Type": "text/plain; charset=utf-8", "Date": "Thu, 01 Jan 1970 00:00:00 GMT",
+	}}).AppendProto(nil)
 )
 
 // BenchmarkCall measures calls of a guest that is written with the SDK, in turns

@@ -1,6 +1,7 @@
 package wascap
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,15 +26,16 @@ const (
 )
 
 // Claims are what an issuer states about a subject. The kind of the subject's
-// key decides which claims they are: a module's, an account's or an operator's.
+// key decides which claims they are: a module's, a provider's, an account's or
+// an operator's.
 //
 // Times are whole seconds from 1970 to 9999, in UTC when they were read; the
 // zero time stands for a claim that is absent. Texts hold no control
 // characters.
 type Claims struct {
 	ID        string    // jti: unique for each token
-	Issuer    string    // iss: public key of the account that signs a module, or of the operator that vouches
-	Subject   string    // sub: public key of the module, account or operator
+	Issuer    string    // iss: public key of the account that signs a module or provider, or of the operator that vouches
+	Subject   string    // sub: public key of the module, provider, account or operator
 	IssuedAt  time.Time // iat
 	NotBefore time.Time // nbf: valid from this second on
 	Expires   time.Time // exp: no longer valid from this second on
@@ -47,18 +49,24 @@ type Claims struct {
 	Hash         string   // SHA-256 of the module without its claims section, upper-case hex
 	Capabilities []string // caps: what the module is granted, in the order of the token
 	Tags         []string // tags: free texts, in the order of the token
-	Revision     int      // rev: grows with each release; absent = 0
-	Version      string   // ver: for people
+	Revision     int      // rev: grows with each release; absent = 0; of providers, too
+	Version      string   // ver: for people; of providers, too
 	CallAlias    string   // call_alias: a name that other modules may call it by
 	Provider     bool     // prov: the module is itself a capability provider
+
+	// Of providers in files of their own.
+
+	CapabilityID string            // capid: the one capability that it offers
+	Vendor       string            // vendor: who made it, for people
+	TargetHashes map[string]string // target_hashes: by Target, SHA-256 of the provider's file, upper-case hex
 
 	// Of accounts and operators.
 
 	ValidSigners []string // valid_signers: further public keys that may sign for the subject
 }
 
-// Kind tells what the claims are about: Module, Account or Operator; 0 if the
-// subject is no valid key.
+// Kind tells what the claims are about: Module, Service (a provider), Account or
+// Operator; 0 if the subject is no valid key.
 func (c *Claims) Kind() Kind {
 	p, err := ParsePublicKey(c.Subject)
 	if err != nil {
@@ -85,6 +93,7 @@ func (c *Claims) check() error {
 	}
 	for _, f := range []struct{ name, text string }{
 		{"jti", c.ID}, {"name", c.Name}, {"ver", c.Version}, {"call_alias", c.CallAlias},
+		{"capid", c.CapabilityID}, {"vendor", c.Vendor},
 	} {
 		if !isText(f.text) {
 			return refuse(ReasonMalformed, "the claim %s holds control characters or is not UTF-8", f.name)
@@ -124,14 +133,14 @@ func (c *Claims) checkKeys() error {
 	}
 	var issuer, signers Kind
 	switch sub.kind {
-	case Module:
+	case Module, Service:
 		issuer = Account
 	case Account:
 		issuer, signers = Operator, Account
 	case Operator:
 		issuer, signers = Operator, Operator
 	default:
-		return refuse(ReasonKeyKind, "the claim sub is the key of a %s instead of a module, an account or an operator", sub.kind)
+		return refuse(ReasonKeyKind, "the claim sub is the key of a %s instead of a module, a service, an account or an operator", sub.kind)
 	}
 	iss, err := ParsePublicKey(c.Issuer)
 	if err != nil {
@@ -153,20 +162,42 @@ func (c *Claims) checkKeys() error {
 	return nil
 }
 
-// checkKind checks that the claims hold nothing that belongs to another kind.
+// checkKind checks that the claims hold what their kind needs, and nothing that
+// belongs to another.
 func (c *Claims) checkKind() error {
-	if c.Kind() == Module {
-		if len(c.Hash) != 64 || strings.Trim(c.Hash, "0123456789ABCDEF") != "" {
-			return refuse(ReasonMalformed, "the claim hash is not a SHA-256 in upper-case hex")
-		}
-		return nil // checkKeys lets no signers pass here
+	kind := c.Kind()
+	if kind != Service && (c.CapabilityID != "" || c.Vendor != "" || c.TargetHashes != nil) {
+		return refuse(ReasonMalformed, "claims of the kind %s hold what belongs to a provider", kind)
 	}
-	if c.Hash != "" || c.Capabilities != nil || c.Tags != nil || c.Revision != 0 || c.Version != "" ||
-		c.CallAlias != "" || c.Provider {
-		return refuse(ReasonMalformed, "claims of the kind %s hold what belongs to a module", c.Kind())
+	if kind != Module && (c.Hash != "" || c.Capabilities != nil || c.Tags != nil || c.CallAlias != "" || c.Provider) ||
+		kind != Module && kind != Service && (c.Revision != 0 || c.Version != "") {
+		return refuse(ReasonMalformed, "claims of the kind %s hold what belongs to a module", kind)
+	}
+	switch { // checkKeys lets signers pass with accounts and operators alone
+	case kind == Module && !isHash(c.Hash):
+		return refuse(ReasonMalformed, "the claim hash is not a SHA-256 in upper-case hex")
+	case kind == Service:
+		return c.checkProvider()
 	}
 	return nil
 }
+
+func (c *Claims) checkProvider() error {
+	if c.CapabilityID == "" || c.Vendor == "" {
+		return refuse(ReasonMalformed, "a provider's claims need capid and vendor: what it offers, and who made it")
+	}
+	if len(c.TargetHashes) == 0 {
+		return refuse(ReasonMalformed, "the claim target_hashes names no file")
+	}
+	for target, hash := range c.TargetHashes {
+		if target == "" || !isText(target) || !isHash(hash) {
+			return refuse(ReasonMalformed, "the claim target_hashes holds what is not a target with a SHA-256 in upper-case hex")
+		}
+	}
+	return nil
+}
+
+func isHash(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789ABCDEF") == "" }
 
 // isText tells whether s can be shown on a terminal: valid UTF-8 without
 // control characters.
@@ -186,9 +217,12 @@ func (c *Claims) encode() []byte {
 	o.string("sub", c.Subject)
 	o.time("nbf", c.NotBefore)
 	w := objectWriter{'{'}
-	if c.Kind() == Module {
+	switch c.Kind() {
+	case Module:
 		c.encodeModule(&w)
-	} else {
+	case Service:
+		c.encodeProvider(&w)
+	default:
 		w.optional("name", c.Name)
 		w.list("valid_signers", c.ValidSigners)
 	}
@@ -212,6 +246,22 @@ func (c *Claims) encodeModule(w *objectWriter) {
 	w.optional("call_alias", c.CallAlias)
 	w.key("prov")
 	*w = strconv.AppendBool(*w, c.Provider)
+}
+
+func (c *Claims) encodeProvider(w *objectWriter) {
+	w.optional("name", c.Name)
+	w.string("capid", c.CapabilityID)
+	w.string("vendor", c.Vendor)
+	if c.Revision != 0 {
+		w.int("rev", int64(c.Revision))
+	}
+	w.optional("ver", c.Version)
+	w.key("target_hashes")
+	hashes := objectWriter{'{'}
+	for _, target := range slices.Sorted(maps.Keys(c.TargetHashes)) {
+		hashes.string(target, c.TargetHashes[target])
+	}
+	*w = append(append(*w, hashes...), '}')
 }
 
 // objectWriter appends the members of a JSON object after its brace.

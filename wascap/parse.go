@@ -45,9 +45,10 @@ type claimsReader struct {
 }
 
 var (
-	topKeys    = []string{"jti", "iat", "iss", "sub", "exp", "nbf", "wascap", "wascap_revision", "hash", "tags", "caps"}
-	moduleKeys = []string{"name", "hash", "tags", "caps", "rev", "ver", "call_alias", "prov"}
-	signerKeys = []string{"name", "valid_signers"}
+	topKeys      = []string{"jti", "iat", "iss", "sub", "exp", "nbf", "wascap", "wascap_revision", "hash", "tags", "caps"}
+	moduleKeys   = []string{"name", "hash", "tags", "caps", "rev", "ver", "call_alias", "prov"}
+	providerKeys = []string{"name", "capid", "vendor", "rev", "ver", "target_hashes"}
+	signerKeys   = []string{"name", "valid_signers"}
 )
 
 // top reads one member of the payload itself.
@@ -80,7 +81,7 @@ func (r *claimsReader) top(key string, v jsonValue) error {
 	case "caps":
 		return v.strings(&c.Capabilities)
 	case "aud":
-		return errors.New("restricts the token to an audience, which claims of modules do not know")
+		return errors.New("restricts the token to an audience, which these claims do not know")
 	}
 	return unknownKey(key, topKeys)
 }
@@ -89,7 +90,7 @@ func (r *claimsReader) top(key string, v jsonValue) error {
 func (r *claimsReader) nested() error {
 	c := r.claims
 	if c.Form == Flat {
-		if k := c.Kind(); k == Account || k == Operator {
+		if k := c.Kind(); k == Account || k == Operator || k == Service {
 			return refuse(ReasonMalformed, "the claim wascap is missing")
 		}
 		return nil // check wants the hash
@@ -100,8 +101,11 @@ func (r *claimsReader) nested() error {
 		}
 	}
 	read := c.signerKey
-	if c.Kind() == Module {
+	switch c.Kind() {
+	case Module:
 		read = c.moduleKey
+	case Service:
+		read = c.providerKey
 	}
 	for _, m := range r.wascap {
 		if err := read(m.key, m.value); err != nil {
@@ -132,6 +136,29 @@ func (c *Claims) moduleKey(key string, v jsonValue) error {
 		return v.want(jsonBool)
 	}
 	return unknownKey(key, moduleKeys)
+}
+
+// providerKey reads a member of a provider's claims. The original tools write
+// null for a name that was not given.
+func (c *Claims) providerKey(key string, v jsonValue) error {
+	switch key {
+	case "name":
+		if v.kind == jsonNull {
+			return nil
+		}
+		return v.string(&c.Name)
+	case "capid":
+		return v.string(&c.CapabilityID)
+	case "vendor":
+		return v.string(&c.Vendor)
+	case "rev":
+		return v.revision(&c.Revision)
+	case "ver":
+		return v.string(&c.Version)
+	case "target_hashes":
+		return v.texts(&c.TargetHashes)
+	}
+	return unknownKey(key, providerKeys)
 }
 
 // signerKey reads a member of an account's or operator's claims. The original
@@ -185,6 +212,21 @@ func (v jsonValue) strings(to *[]string) error {
 			return fmt.Errorf("holds an item that %w", err)
 		}
 		*to = append(*to, item.text)
+	}
+	return nil
+}
+
+// texts reads an object of strings.
+func (v jsonValue) texts(to *map[string]string) error {
+	if err := v.want(jsonObject); err != nil {
+		return err
+	}
+	*to = make(map[string]string, len(v.members))
+	for _, m := range v.members {
+		if err := m.value.want(jsonString); err != nil {
+			return fmt.Errorf("holds the key %q, which %w", m.key, err)
+		}
+		(*to)[m.key] = m.value.text
 	}
 	return nil
 }

@@ -143,12 +143,12 @@ func (t *Token) checkTime(at time.Time) error {
 
 // VerifyToken decides whether the claims of an account or an operator hold at
 // the given time, by the rules of Verify. It does not decide whether their
-// issuer is to be trusted. It refuses the claims of a module, which mean
-// nothing without the module. Every error is a *VerifyError, wrapped.
+// issuer is to be trusted. It refuses the claims of a module or a provider, which
+// mean nothing without its file. Every error is a *VerifyError, wrapped.
 func VerifyToken(text string, at time.Time) (*Token, error) {
 	t, err := parseToken(text)
-	if err == nil && t.Claims.Kind() == Module {
-		err = refuse(ReasonKeyKind, "claims of a module are verified together with the module")
+	if err == nil && (t.Claims.Kind() == Module || t.Claims.Kind() == Service) {
+		err = refuse(ReasonKeyKind, "claims of the kind %s are verified together with the file that they are about", t.Claims.Kind())
 	}
 	if err == nil {
 		err = t.checkSignature()
@@ -169,7 +169,7 @@ type SignOptions struct {
 	ID       string    // jti; default 26 random characters
 }
 
-// SignToken signs the claims of an account or an operator. ID, IssuedAt and
+// SignToken signs the claims of a provider, an account or an operator. ID, IssuedAt and
 // Issuer of the claims are ignored in favour of the options and the issuer's
 // key.
 func SignToken(claims Claims, issuer *KeyPair, opts *SignOptions) (string, error) {

@@ -26,6 +26,12 @@
 // should load today. Exceptions are keys that differ from a known one by case
 // alone, the restriction aud, and revisions of the claims other than 2 and 3.
 //
+// # Providers
+//
+// A provider in a file of its own has its claims in a token beside the file,
+// which holds a SHA-256 of the file for each platform: SignToken makes it,
+// VerifyProvider decides whether it holds.
+//
 // # What is left out
 //
 // Whether an issuer is to be trusted is for the caller to decide. There is no

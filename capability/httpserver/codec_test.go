@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/httpfield"
 	"github.com/waxosuit/waxo/capability/payload/httppb"
 	"github.com/waxosuit/waxo/capability/payload/wire"
 )
@@ -23,8 +24,8 @@ func headerOf(r *http.Request, length int64) map[string]string {
 		if name == "Cookie" {
 			separator = "; "
 		}
-		if !connectionHeaders[name] && name != "Expect" {
-			h[name] = toUTF8(strings.Join(values, separator))
+		if !httpfield.Connection[name] && name != "Expect" {
+			h[name] = httpfield.ToUTF8(strings.Join(values, separator))
 		}
 	}
 	for _, value := range r.Header["Connection"] {
@@ -36,7 +37,7 @@ func headerOf(r *http.Request, length int64) map[string]string {
 		h["Content-Length"] = strconv.FormatInt(length, 10)
 	}
 	if r.Host != "" {
-		h["Host"] = toUTF8(r.Host)
+		h["Host"] = httpfield.ToUTF8(r.Host)
 	}
 	return h
 }
@@ -54,7 +55,7 @@ func FuzzRequestHeader(f *testing.F) {
 		for line := range strings.SplitSeq(lines, "\n") {
 			name, value, _ := strings.Cut(line, ":")
 			// As net/http has it: no other names come in, and Host is not among them.
-			if name = http.CanonicalHeaderKey(name); name != "" && name != "Host" && strings.IndexFunc(name, func(r rune) bool { return r > 127 || !isToken[byte(r)] }) < 0 {
+			if name = http.CanonicalHeaderKey(name); name != "" && name != "Host" && strings.IndexFunc(name, func(r rune) bool { return r > 127 || !httpfield.Token[byte(r)] }) < 0 {
 				r.Header[name] = append(r.Header[name], strings.TrimSpace(value))
 			}
 		}

@@ -3,6 +3,8 @@ package httpserver
 import (
 	"net/http"
 	"strings"
+
+	"github.com/waxosuit/waxo/capability/internal/httpfield"
 )
 
 // What becomes of a header of a guest's response.
@@ -39,7 +41,7 @@ var knownHeaders = func() map[string]knownHeader {
 	} {
 		add(name, sent)
 	}
-	for name := range connectionHeaders {
+	for name := range httpfield.Connection {
 		add(name, ours)
 	}
 	add("Date", ours)
@@ -62,15 +64,6 @@ func lookUp(name []byte) knownHeader {
 	}
 	return knownHeader{name: canonical}
 }
-
-// isToken tells the characters of a token (RFC 9110, 5.6.2).
-var isToken = func() (table [256]bool) {
-	for c := range 128 {
-		r := byte(c)
-		table[c] = 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", r) >= 0
-	}
-	return table
-}()
 
 // compareFold orders names so that those that differ in case alone are
 // neighbours.

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/httpfield"
 	"github.com/waxosuit/waxo/capability/payload/httppb"
 	"github.com/waxosuit/waxo/capability/payload/wire"
 )
@@ -35,19 +36,6 @@ const (
 	headerTag = 4<<3 | byte(wire.Bytes)
 	bodyTag   = 5<<3 | byte(wire.Bytes)
 )
-
-// connectionHeaders concern one connection, or are the server's own affair.
-var connectionHeaders = map[string]bool{
-	"Connection":          true,
-	"Keep-Alive":          true,
-	"Proxy-Authenticate":  true,
-	"Proxy-Authorization": true,
-	"Proxy-Connection":    true,
-	"Te":                  true,
-	"Trailer":             true,
-	"Transfer-Encoding":   true,
-	"Upgrade":             true,
-}
 
 // exchange has the buffers of one request, for the next one to use again.
 type exchange struct {
@@ -199,8 +187,8 @@ func (x *exchange) appendHeader(payload []byte, r *http.Request, length int64) [
 	names, connection := x.names[:0], r.Header["Connection"]
 	for name := range r.Header {
 		switch {
-		case connectionHeaders[name], name == "Expect", name == "Content-Length", name == "Host":
-		case connection != nil && lists(connection, name):
+		case httpfield.Connection[name], name == "Expect", name == "Content-Length", name == "Host":
+		case connection != nil && httpfield.Lists(connection, name):
 		default:
 			names = append(names, name)
 		}
@@ -225,34 +213,10 @@ func (x *exchange) appendHeader(payload []byte, r *http.Request, length int64) [
 		default:
 			value = strings.Join(r.Header[name], ", ")
 		}
-		payload = wire.AppendStringEntry(payload, headerTag, name, toUTF8(value))
+		payload = wire.AppendStringEntry(payload, headerTag, name, httpfield.ToUTF8(value))
 	}
 	x.names = names
 	return payload
-}
-
-// lists tells whether the values of a Connection header name another header.
-func lists(connection []string, name string) bool {
-	for _, value := range connection {
-		for option := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.TrimSpace(option), name) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// toUTF8 reads s as Latin-1 where it is not UTF-8: a payload's strings must be.
-func toUTF8(s string) string {
-	if utf8.ValidString(s) {
-		return s
-	}
-	runes := make([]rune, len(s))
-	for i := range len(s) {
-		runes[i] = rune(s[i])
-	}
-	return string(runes)
 }
 
 // encodeNonASCII percent-encodes the bytes that no URI may contain. net/http

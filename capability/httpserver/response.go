@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/httpfield"
 	"github.com/waxosuit/waxo/capability/payload/wire"
 )
 
@@ -197,7 +198,7 @@ func (a *answer) writeHeader(header http.Header) {
 func checkField(name, value []byte) *fault {
 	valid := len(name) > 0
 	for _, c := range name {
-		valid = valid && isToken[c]
+		valid = valid && httpfield.Token[c]
 	}
 	if !valid {
 		return wrongAnswer(capability.CodeGuest, "the guest answered a header with the name %q, which HTTP does not allow", name)

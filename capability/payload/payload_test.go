@@ -25,6 +25,7 @@ import (
 	"github.com/waxosuit/waxo/capability/payload/keyvaluepb"
 	"github.com/waxosuit/waxo/capability/payload/loggingpb"
 	"github.com/waxosuit/waxo/capability/payload/messagingpb"
+	"github.com/waxosuit/waxo/capability/payload/providerpb"
 	"github.com/waxosuit/waxo/capability/payload/wire"
 )
 
@@ -86,6 +87,20 @@ var generated = map[protoreflect.FullName]func() message{
 	"messaging.DeliverMessage":        func() message { return new(messagingpb.DeliverMessage) },
 	"messaging.PublishMessage":        func() message { return new(messagingpb.PublishMessage) },
 	"messaging.RequestMessage":        func() message { return new(messagingpb.RequestMessage) },
+	"provider.BindRequest":            func() message { return new(providerpb.BindRequest) },
+	"provider.BindResponse":           func() message { return new(providerpb.BindResponse) },
+	"provider.BindingID":              func() message { return new(providerpb.BindingID) },
+	"provider.CallRequest":            func() message { return new(providerpb.CallRequest) },
+	"provider.CallResponse":           func() message { return new(providerpb.CallResponse) },
+	"provider.CloseRequest":           func() message { return new(providerpb.CloseRequest) },
+	"provider.CloseResponse":          func() message { return new(providerpb.CloseResponse) },
+	"provider.DescribeRequest":        func() message { return new(providerpb.DescribeRequest) },
+	"provider.DescribeResponse":       func() message { return new(providerpb.DescribeResponse) },
+	"provider.DispatchAnswer":         func() message { return new(providerpb.DispatchAnswer) },
+	"provider.DispatchRequest":        func() message { return new(providerpb.DispatchRequest) },
+	"provider.Failure":                func() message { return new(providerpb.Failure) },
+	"provider.UnbindRequest":          func() message { return new(providerpb.UnbindRequest) },
+	"provider.UnbindResponse":         func() message { return new(providerpb.UnbindResponse) },
 }
 
 // descriptors reads the .proto files, sorted by the name of the message.

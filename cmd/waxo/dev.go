@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,10 +19,13 @@ import (
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
 	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/console"
+	"github.com/waxosuit/waxo/devhost/fault"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/devhost/workbench"
+	"github.com/waxosuit/waxo/harness/companion"
 	"github.com/waxosuit/waxo/templates"
 )
 
@@ -32,6 +36,10 @@ type devFlags struct {
 	port      int
 	poll      bool
 	logFormat string
+	providers string
+	keep      bool
+	choice    choice // of providers, as it changes
+	plugins   pluginFlags
 }
 
 func (a *app) devCommand() *cobra.Command {
@@ -49,8 +57,21 @@ over a little later, and the line "runs compiled" says when. It has the same
 limits in both.
 
 A build that fails leaves the last good one serving. Each HTTP response says in
-X-Waxo-Build which build gave it. Keys: r rebuilds, c clears the screen, q quits.
-The module that serves is kept in .waxo/build/NAME.wasm.`,
+X-Waxo-Build which build gave it. The module that serves is kept in
+.waxo/build/NAME.wasm.
+
+The services behind capabilities (Redis, ...) are servers inside of waxo, real ones
+in containers, or at a URL: each [[bind]] of waxo.toml says which, WAXO_KEYVALUE_URL
+and the like override it, and --providers has all be of one kind. This may change
+while the guest serves. Their addresses are printed, and kept in .waxo/env for
+shells: . .waxo/env && redis-cli -u $WAXO_KEYVALUE_URL
+
+Providers may also be plugins, programs of their own: those in the folder --caps,
+and those that [[bind]] tables name. One that is not signed, or by an account that
+--trust does not name, is run with a warning; waxo run would refuse it.
+
+Keys: r rebuilds, p goes on to the next kind of providers, c clears the screen, q
+quits.`,
 		Example: "  waxo dev hello\n  waxo dev hello --port 9000\n  waxo dev --log-format json",
 		Args:    args(cobra.MaximumNArgs(1)),
 	}
@@ -60,6 +81,9 @@ The module that serves is kept in .waxo/build/NAME.wasm.`,
 	cmd.Flags().Lookup("port").DefValue = "0" // not shown: the usage names the default
 	cmd.Flags().BoolVar(&f.poll, "poll", false, "look for changes instead of waiting for the system's events")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
+	cmd.Flags().StringVar(&f.providers, "providers", "", "where the services behind all capabilities are: embedded or container; default: as waxo.toml says")
+	cmd.Flags().BoolVar(&f.keep, "keep-containers", false, "leave containers running at the end, for the next waxo dev --keep-containers")
+	f.plugins.add(cmd)
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.logFormat != "text" && f.logFormat != "json" {
@@ -67,6 +91,9 @@ The module that serves is kept in .waxo/build/NAME.wasm.`,
 		}
 		if f.port < 0 || f.port > 65535 {
 			return usageError{fmt.Errorf("there is no port %d; take 0 to 65535", f.port)}
+		}
+		if err := f.choice.set(f.providers); err != nil {
+			return err
 		}
 		name := ""
 		if len(args) == 1 {
@@ -94,29 +121,58 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
-	c := &connections{
-		log: log, lookup: a.lookup,
-		state: func() (string, error) { return p.State("state") },
-		http:  &httpserver.Options{AccessLog: requests(show)},
+	companions := companion.NewClient(&companion.Options{Progress: func(line string) { log.Info(line) }})
+	defer func() { err = errors.Join(err, within(ctx, companions.Close)) }()
+	plugins, err := f.plugins.options(a, log, true)
+	if err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, within(ctx, c.close)) }()
+	c := connect.New(&connect.Options{
+		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
+		State: func() (string, error) { return p.State("state") },
+		HTTP:  &httpserver.Options{AccessLog: requests(show)},
+
+		Containers: containers(companions, p, f.keep),
+	})
+	defer func() { err = errors.Join(err, within(ctx, c.Close)) }()
+	faults := fault.New(&fault.Options{Log: log})
+	defer func() { err = errors.Join(err, within(ctx, faults.Close)) }()
 	w, err := workbench.New(&workbench.Options{
 		Project: p, Engine: engine, Events: show.Event, Console: show.Line, Log: log, Poll: f.poll,
-		Connect: func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
-			c.address = net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port))
-			c.limits = devhost.LimitsOf(m)
-			return c.connect(ctx, m.Capabilities, m.Binds)
-		},
-		Bound: announce(c, show),
+		Connect:     a.connector(f, c, faults),
+		Prune:       c.Prune,
+		Environment: c.Environment,
+		Bound:       announce(c, show),
 	})
 	if err != nil {
 		return err
 	}
 	a.onAbort(w.Pending)
+	steered, err := a.steer(p, f, c, faults, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, steered.Close()) }()
 	m := p.Manifest()
 	show.Event(workbench.Event{Kind: workbench.KindNotice, Message: fmt.Sprintf("%s %s may touch %s", m.Name, m.Version, list(m.Capabilities))})
-	a.keys(ctx, cancel, w, show)
+	a.keys(ctx, cancel, w, &f.choice, show)
 	return w.Run(ctx)
+}
+
+// connector makes the bindings of a manifest, and what goes wrong with them.
+func (a *app) connector(f *devFlags, c *connect.Connections, faults *fault.Injector) func(context.Context, *manifest.Manifest) ([]devhost.Bind, error) {
+	return func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
+		specs := connect.Complete(m.Capabilities, m.Binds, true)
+		if err := connect.FromEnvironment(specs, a.lookup); err != nil {
+			return nil, usageError{err}
+		}
+		connect.Provide(specs, f.choice.get())
+		binds, err := c.Connect(ctx, connect.Settings{Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Dir: filepath.Dir(m.Path), Limits: devhost.LimitsOf(m)}, specs)
+		if err != nil {
+			return nil, err
+		}
+		return wrap(faults, binds), faults.Base(ctx, m.Dev.Faults)
+	}
 }
 
 // devProject opens the project, and makes it first where NAME names none.
@@ -131,6 +187,9 @@ func (a *app) devProject(cmd *cobra.Command, f *devFlags, name string, show *con
 			return nil, usageError{fmt.Errorf("%w; waxo dev NAME makes a project in the folder NAME", err)}
 		}
 		return p, err
+	}
+	if t, _ := templates.Find(f.template); t.Provider {
+		return nil, usageError{fmt.Errorf("the template %s makes no guest: waxo new %s --template %[1]s makes its project", f.template, name)}
 	}
 	if _, err := os.Stat(filepath.Join(name, manifest.FileName)); errors.Is(err, fs.ErrNotExist) {
 		if _, err := templates.Write(name, f.template, nil); err != nil {
@@ -167,11 +226,11 @@ func requests(show *console.Console) func(httpserver.Access) {
 }
 
 // announce tells where the HTTP server is reached, when that is new.
-func announce(c *connections, show *console.Console) func(guest string, binds []devhost.Bind) {
+func announce(c *connect.Connections, show *console.Console) func(guest string, binds []devhost.Bind) {
 	told := make(map[string]string)
 	return func(guest string, binds []devhost.Bind) {
 		for _, b := range binds {
-			url := c.url(capability.BindingID{Guest: guest, Name: b.Name})
+			url := c.HTTP(capability.BindingID{Guest: guest, Name: b.Name})
 			if b.Capability == capability.HTTPServer && url != told[b.Name] {
 				told[b.Name] = url
 				show.Event(workbench.Event{Kind: workbench.KindListening, Message: url})
@@ -181,13 +240,13 @@ func announce(c *connections, show *console.Console) func(guest string, binds []
 }
 
 // keys serves the keys that are pressed in a terminal.
-func (a *app) keys(ctx context.Context, quit func(), w *workbench.Workbench, show *console.Console) {
+func (a *app) keys(ctx context.Context, quit func(), w *workbench.Workbench, providers *choice, show *console.Console) {
 	pressed, restore, ok := console.Keys(a.in)
 	if !ok {
 		return
 	}
 	a.onExit(restore)
-	show.Event(workbench.Event{Time: time.Now(), Kind: workbench.KindNotice, Message: "keys: r rebuild, c clear, q quit"})
+	show.Event(workbench.Event{Time: time.Now(), Kind: workbench.KindNotice, Message: "keys: r rebuild, p providers, c clear, q quit"})
 	go func() {
 		for {
 			select {
@@ -200,6 +259,10 @@ func (a *app) keys(ctx context.Context, quit func(), w *workbench.Workbench, sho
 				switch k {
 				case 'r':
 					w.Rebuild()
+				case 'p':
+					providers.next()
+					show.Event(workbench.Event{Time: time.Now(), Kind: workbench.KindNotice, Message: providers.String()})
+					w.Rebind()
 				case 'c':
 					show.Clear()
 				case 'q':

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,8 +19,8 @@ import (
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
-	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/wapc"
@@ -37,6 +39,7 @@ type runFlags struct {
 	drain     time.Duration
 	logFormat string
 	timings   bool
+	plugins   pluginFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -60,6 +63,11 @@ environment (WAXO_KEYVALUE_URL, REDIS_URL), the [[bind]] tables of a waxo.toml
 wascap:keyvalue: redis://127.0.0.1:6379/0, or a server in this process, in memory
 only, for a module with throwaway keys.
 
+Providers may also be plugins, programs of their own: those in the folder --caps,
+and those that [[bind]] tables name. A plugin is run only where its claims hold,
+and only where --trust names the account that signed it. With --allow-dev, one that
+is not signed, or not by an account of --trust, is run with a warning.
+
 The port is --port, or PORT, or 8080.`,
 		Example: "  waxo run hello.wasm --bind wascap:keyvalue=redis://127.0.0.1:6379/0\n  waxo run --allow-dev .waxo/build/hello.wasm",
 		Args:    args(cobra.ExactArgs(1)),
@@ -74,6 +82,7 @@ The port is --port, or PORT, or 8080.`,
 	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests in hand may take at the end")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of the log: text or json")
 	cmd.Flags().BoolVar(&f.timings, "timings", false, "log what each step from the start of the process to serving took")
+	f.plugins.add(cmd)
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.run(cmd, f, args[0]) }
 	return cmd
@@ -87,6 +96,10 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		return err
 	}
 	defer a.ballast()()
+	plugins, err := f.plugins.options(a, log, f.allowDev)
+	if err != nil {
+		return err
+	}
 	t := &timings{begun: a.begun}
 	planned := t.phase("read")
 	plan, err := a.plan(cmd, f, file)
@@ -106,16 +119,16 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	c := &connections{
-		log: log, lookup: a.lookup, address: plan.address, limits: plan.limits,
-		http: &httpserver.Options{Logger: log, DrainTimeout: f.drain},
-	}
+	c := connect.New(&connect.Options{
+		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
+		HTTP: &httpserver.Options{Logger: log, DrainTimeout: f.drain},
+	})
 	var following sync.WaitGroup
 	defer following.Wait() // it ends with the host
 	defer func() {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
 		defer cancel()
-		err = errors.Join(err, host.Close(stop), c.close(stop))
+		err = errors.Join(err, host.Close(stop), c.Close(stop))
 	}()
 	a.onAbort(func() string { return inHand(host) })
 	if plan.manifest != "" {
@@ -123,13 +136,13 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	}
 	g, err := plan.start(ctx, host, c, t)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return fmt.Errorf("%s: %w", file, trustHint(err))
 	}
 	id := capability.BindingID{Guest: plan.claims.Subject, Name: capability.DefaultBinding}
 	if f.timings {
 		t.log(log, g)
 	}
-	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.url(id))
+	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.HTTP(id))
 	if g.Tier() == wapc.TierInterpreted {
 		following.Go(func() { follow(ctx, log, g, a.begun) })
 	}
@@ -164,7 +177,8 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 	if p.aliases, err = parseMaps(f.maps); err != nil {
 		return nil, err
 	}
-	if p.specs, err = parseBinds(f.binds); err != nil {
+	binds, err := parseBinds(f.binds)
+	if err != nil {
 		return nil, err
 	}
 	port, err := a.port(cmd, f)
@@ -189,7 +203,7 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 		}
 		p.capabilities = append(p.capabilities, c)
 	}
-	if err := a.specs(cmd, f, p); err != nil {
+	if err := a.specs(cmd, f, binds, p); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -210,28 +224,12 @@ func (a *app) port(cmd *cobra.Command, f *runFlags) (int, error) {
 	return port, nil
 }
 
-// specs adds the bindings that flags left open, the strongest source first: a
-// later source does not touch a binding that an earlier one has.
-func (a *app) specs(cmd *cobra.Command, f *runFlags, p *plan) error {
-	add := func(s manifest.Bind) {
-		same := func(o manifest.Bind) bool { return o.Capability == s.Capability && o.Name == s.Name }
-		if !slices.ContainsFunc(p.specs, same) {
-			p.specs = append(p.specs, s)
-		}
-	}
-	for _, s := range p.specs {
+// specs makes the bindings: of --bind, the environment, the manifest and the
+// defaults, the first that has something to say.
+func (a *app) specs(cmd *cobra.Command, f *runFlags, flags []manifest.Bind, p *plan) error {
+	for _, s := range flags {
 		if !slices.Contains(p.capabilities, s.Capability) {
 			return usageError{fmt.Errorf("--bind: the module's claims do not grant %s", s.Capability)}
-		}
-	}
-	redis := manifest.Bind{Capability: capability.KeyValue, Name: capability.DefaultBinding, Provider: manifest.ProviderURL}
-	for _, name := range []string{"WAXO_KEYVALUE_URL", "REDIS_URL"} {
-		if v, ok := a.lookup(name); ok && v != "" {
-			if !strings.Contains(v, "://") {
-				return usageError{fmt.Errorf("%s is %q, which is not an address such as %s", name, v, keyvalue.DefaultURL)}
-			}
-			redis.URL = strings.ReplaceAll(v, "$", "$$")
-			add(redis)
 		}
 	}
 	m, err := runManifest(f)
@@ -243,12 +241,18 @@ func (a *app) specs(cmd *cobra.Command, f *runFlags, p *plan) error {
 		return flagged(cmd, err)
 	}
 	p.limits = devhost.LimitsOf(m)
-	for _, s := range m.Binds {
-		add(s)
+	p.specs = connect.Complete(p.capabilities, m.Binds, p.claims.HasTag(wascap.DevTag))
+	if err := errors.Join(connect.FromOriginal(p.specs, a.lookup), connect.FromEnvironment(p.specs, a.lookup)); err != nil {
+		return usageError{err}
 	}
-	if !p.claims.HasTag(wascap.DevTag) {
-		redis.URL = keyvalue.DefaultURL
-		add(redis)
+	for _, s := range flags {
+		same := func(o manifest.Bind) bool { return o.Capability == s.Capability && o.Name == s.Name }
+		if i := slices.IndexFunc(p.specs, same); i >= 0 {
+			s.Config, s.Allow = p.specs[i].Config, p.specs[i].Allow
+			p.specs[i] = s
+		} else {
+			p.specs = append(p.specs, s)
+		}
 	}
 	return nil
 }
@@ -312,9 +316,9 @@ func parseMaps(texts []string) (map[string]string, error) {
 
 // start verifies again what is about to run, makes the bindings and switches
 // the guest on. What brings calls in is bound last.
-func (p *plan) start(ctx context.Context, host *devhost.Host, c *connections, t *timings) (*devhost.Guest, error) {
+func (p *plan) start(ctx context.Context, host *devhost.Host, c *connect.Connections, t *timings) (*devhost.Guest, error) {
 	connected := t.phase("connect")
-	binds, err := c.connect(ctx, p.capabilities, p.specs)
+	binds, err := c.Connect(ctx, connect.Settings{Address: p.address, Dir: filepath.Dir(p.manifest), Limits: p.limits}, p.specs)
 	if err != nil {
 		return nil, err
 	}

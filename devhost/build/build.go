@@ -54,6 +54,9 @@ func New(o *Options) *Builder {
 type Request struct {
 	// Manifest is the project's; its Dir is where the build runs.
 	Manifest *manifest.Manifest
+
+	// Env is set for a custom command in addition, as "NAME=value". Default: nothing.
+	Env []string
 }
 
 // Result is a module as the toolchain made it.
@@ -83,7 +86,7 @@ func (b *Builder) Build(ctx context.Context, r *Request) (*Result, error) {
 	case manifest.LanguageGo:
 		result, err = b.buildGo(ctx, dir, scratch)
 	case manifest.LanguageCustom:
-		result, err = b.buildCustom(ctx, dir, scratch, &r.Manifest.Build)
+		result, err = b.buildCustom(ctx, dir, scratch, &r.Manifest.Build, r.Env)
 	default:
 		return nil, fmt.Errorf("build: no toolchain for the language %q", r.Manifest.Language)
 	}

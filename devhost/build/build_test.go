@@ -226,15 +226,16 @@ func custom(t *testing.T, dir, shell string) *Request {
 func TestCustom(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "out", "c.wasm"), "old")
-	r := custom(t, dir, `echo "$PWD $1"; echo warning >&2; test ! -e out/c.wasm && echo "module $FROM_ENV" >out/c.wasm`)
+	r := custom(t, dir, `echo "$PWD $1"; echo warning >&2; test ! -e out/c.wasm && echo "module $FROM_ENV $FROM_REQUEST" >out/c.wasm`)
+	r.Env = []string{"FROM_REQUEST=y"}
 	for range 2 {
-		result := build(t, r, "FROM_ENV=x")
-		if string(result.Module) != "module x\n" || result.Output != dir+" an argument\nwarning\n" || result.Tool != r.Manifest.Build.Command[0] {
+		result := build(t, r, "FROM_ENV=x", "FROM_REQUEST=overridden")
+		if string(result.Module) != "module x y\n" || result.Output != dir+" an argument\nwarning\n" || result.Tool != r.Manifest.Build.Command[0] {
 			t.Errorf("module %q, output %q, tool %q", result.Module, result.Output, result.Tool)
 		}
 	}
 	got, err := os.ReadFile(filepath.Join(dir, "out", "c.wasm"))
-	if err != nil || string(got) != "module x\n" {
+	if err != nil || string(got) != "module x y\n" {
 		t.Errorf("the output in its place: %q, %v", got, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/waxosuit/waxo/devhost/manifest"
@@ -17,7 +18,7 @@ import (
 // put aside meanwhile: what is there afterwards is new for certain, whether the
 // command copies, links or decides that all is up to date. It comes back where the
 // command fails.
-func (b *Builder) buildCustom(ctx context.Context, dir, scratch string, m *manifest.Build) (*Result, error) {
+func (b *Builder) buildCustom(ctx context.Context, dir, scratch string, m *manifest.Build, env []string) (*Result, error) {
 	args, err := resolve(dir, m.Command)
 	if err != nil {
 		return nil, err
@@ -27,7 +28,7 @@ func (b *Builder) buildCustom(ctx context.Context, dir, scratch string, m *manif
 	if err := putAside(output, aside); err != nil {
 		return nil, fmt.Errorf("build: put the earlier module aside: %w", err)
 	}
-	done := run(ctx, dir, append(append([]string(nil), b.env...), "PWD="+dir), args)
+	done := run(ctx, dir, append(slices.Concat(b.env, env), "PWD="+dir), args)
 	if done.err == nil {
 		done.module, done.err = readModule(output)
 		if errors.Is(done.err, fs.ErrNotExist) {

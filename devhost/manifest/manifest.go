@@ -38,8 +38,10 @@ const (
 
 // The providers that a binding can name.
 const (
-	ProviderEmbedded = "embedded" // a server inside the host
-	ProviderURL      = "url"      // a server that runs already
+	ProviderEmbedded  = "embedded"  // a server inside the host
+	ProviderContainer = "container" // the real service in a container
+	ProviderURL       = "url"       // a server that runs already
+	ProviderPlugin    = "plugin"    // a provider in a program of its own
 )
 
 // The defaults of what a manifest leaves out.
@@ -92,15 +94,19 @@ func Optimizations() []string { return []string{"strip", "merge", "snapshot", "d
 
 // Dev is for development alone.
 type Dev struct {
-	Port int // of the HTTP server; 0 lets the system pick one
+	Port   int     // of the HTTP server; 0 lets the system pick one
+	Faults []Fault // what goes wrong on purpose
 }
 
 // Bind connects a capability to a provider where the default does not serve.
 type Bind struct {
 	Capability string
 	Name       string            // the binding's name, "default" if not given
-	Provider   string            // ProviderEmbedded or ProviderURL
+	Provider   string            // ProviderEmbedded, -Container, -URL or -Plugin
+	Image      string            // for ProviderContainer; empty: the one that is known to serve
 	URL        string            // for ProviderURL; may hold ${VAR}, see Expand
+	Plugin     string            // for ProviderPlugin: the program, relative to the manifest, or absolute
+	Allow      []string          // for wascap:http_client: the hosts that may be called; nil: see package httpclient
 	Config     map[string]string // for the provider; values may hold ${VAR}
 
 	at  *reader // where it stands, for Expand; nil if it was not parsed

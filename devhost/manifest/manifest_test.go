@@ -18,7 +18,7 @@ version = "1.2.3-rc.1"
 language = "custom"
 capabilities = [
   "wascap:http_server", # first
-  "wascap:keyvalue", "gpio:relay",
+  "wascap:keyvalue", "gpio:relay", "wascap:messaging", "wascap:http_client",
 ]
 
 [build]
@@ -40,6 +40,20 @@ provider = "url"
 url = "redis://:${REDIS_PASSWORD}@127.0.0.1:6379/0"
 config = { prefix = "${PREFIX}:", plain = "$${X} costs $5$$$" }
 
+[[bind]]
+capability = "wascap:messaging"
+provider = "container"
+image = "nats:2"
+
+[[bind]]
+capability = "gpio:relay"
+provider = "plugin"
+plugin = "./plugins/relay"
+
+[[bind]]
+capability = "wascap:http_client"
+allow = ["api.example.com", "127.0.0.1:9000"]
+
 [limits]
 memory = "64MiB"
 call_timeout = "1m30s"
@@ -60,12 +74,15 @@ func TestParseFull(t *testing.T) {
 	}
 	want := &Manifest{
 		Path: "dir/waxo.toml", Name: "counter", Version: "1.2.3-rc.1", Language: LanguageCustom,
-		Capabilities: []string{"wascap:http_server", "wascap:keyvalue", "gpio:relay"},
+		Capabilities: []string{"wascap:http_server", "wascap:keyvalue", "gpio:relay", "wascap:messaging", "wascap:http_client"},
 		Build:        Build{Command: []string{"make", "guest"}, Output: "out/guest.wasm", Watch: []string{"src/**/*.rs", "Cargo.toml"}, Optimize: []string{"merge", "strip"}},
 		Binds: []Bind{
 			{Capability: "wascap:keyvalue", Name: "default", Provider: ProviderEmbedded},
 			{Capability: "wascap:keyvalue", Name: "cache", Provider: ProviderURL, URL: "redis://:${REDIS_PASSWORD}@127.0.0.1:6379/0",
 				Config: map[string]string{"prefix": "${PREFIX}:", "plain": "$${X} costs $5$$$"}},
+			{Capability: "wascap:messaging", Name: "default", Provider: ProviderContainer, Image: "nats:2"},
+			{Capability: "gpio:relay", Name: "default", Provider: ProviderPlugin, Plugin: "./plugins/relay"},
+			{Capability: "wascap:http_client", Name: "default", Provider: ProviderEmbedded, Allow: []string{"api.example.com", "127.0.0.1:9000"}},
 		},
 		Limits: Limits{Memory: 64 << 20, CallTimeout: 90 * time.Second, Instances: 4, TotalMemory: 512 << 20, RequestBody: 1024, ResponseBody: 1024},
 	}
@@ -158,7 +175,12 @@ func TestMistakes(t *testing.T) {
 		{"bind twice", bind + "[[bind]]\ncapability = \"wascap:keyvalue\"", `6:3: "wascap:keyvalue" is bound twice under the name "default"`},
 		{"bind name", bind + "name = \"a b\"", `6:1: the binding's name "a b"`},
 		{"provider", bind + "provider = \"embeded\"", `6:1: unknown provider "embeded": did you mean "embedded"?`},
-		{"provider later", bind + "provider = \"container\"\nimage = \"redis\"", `6:1: this version has the providers "embedded" and "url"; for "container"`},
+		{"container of what has none", head + "capabilities = [\"wascap:logging\"]\n[[bind]]\ncapability = \"wascap:logging\"\nprovider = \"container\"", `6:1: there is no container for wascap:logging`},
+		{"no image", bind + "provider = \"container\"\nimage = \"redis 7\"", `7:1: "redis 7" is not an image`},
+		{"image of a flag", bind + "provider = \"container\"\nimage = \"-v\"", `7:1: "-v" is not an image`},
+		{"provider without plugin", bind + "provider = \"plugin\"", `4:3: provider = "plugin" needs plugin = `},
+		{"allow elsewhere", bind + "allow = [\"a\"]", `6:1: allow is for wascap:http_client`},
+		{"allow an address", head + "capabilities = [\"wascap:http_client\"]\n[[bind]]\ncapability = \"wascap:http_client\"\nallow = [\"ok\", \"http://a\"]", `6:16: "http://a" is not a host`},
 		{"image", bind + "image = \"redis\"", `6:1: image is for provider = "container"`},
 		{"plugin", bind + "plugin = \"x\"", `6:1: plugin is for provider = "plugin"`},
 		{"url without provider", bind + "url = \"redis://h\"", `6:1: url is for provider = "url"`},

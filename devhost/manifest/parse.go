@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/url"
 	"path"
 	"path/filepath"
 	"slices"
@@ -71,6 +70,7 @@ func readManifest(t *table) *Manifest {
 	m.Dev = readDev(t.table("dev"))
 	m.Binds = readBinds(t.tables("bind"), m.Capabilities)
 	m.Limits = readLimits(t.table("limits"))
+	checkFaults(t, m)
 	t.done()
 	return m
 }
@@ -214,7 +214,7 @@ func checkInside(p string) error {
 }
 
 func readDev(t *table) Dev {
-	d := Dev{Port: t.integer("port", DefaultPort, maxPort)}
+	d := Dev{Port: t.integer("port", DefaultPort, maxPort), Faults: readFaults(t.tables("fault"))}
 	t.done()
 	return d
 }
@@ -231,99 +231,4 @@ func readLimits(t *table) Limits {
 	}
 	t.done()
 	return l
-}
-
-func readBinds(tables []*table, capabilities []string) []Bind {
-	var binds []Bind
-	for _, t := range tables {
-		b := Bind{
-			Capability: t.text("capability", ""),
-			Name:       t.text("name", capability.DefaultBinding),
-			Provider:   t.text("provider", ProviderEmbedded),
-			URL:        t.text("url", ""),
-			Config:     t.stringMap("config"),
-			at:         t.reader,
-			key:        t.path,
-		}
-		image, plugin := t.text("image", ""), t.text("plugin", "")
-		t.done()
-		checkBindCapability(t, b.Capability, capabilities)
-		if !isWord(b.Name) {
-			t.fail(join(t.path, "name"), "the binding's name %q must be of letters, digits, '_', '-' and '.'", b.Name)
-		}
-		for _, other := range binds {
-			if other.Capability == b.Capability && other.Name == b.Name {
-				t.fail(t.path, "%q is bound twice under the name %q: give one of them another name", b.Capability, b.Name)
-				break
-			}
-		}
-		checkProvider(t, b, image, plugin)
-		for _, key := range sortedKeys(b.Config) {
-			if err := checkVariables(b.Config[key]); err != nil {
-				t.fail(join(join(t.path, "config"), key), "%v", err)
-			}
-		}
-		binds = append(binds, b)
-	}
-	return binds
-}
-
-func checkBindCapability(t *table, c string, capabilities []string) {
-	key := join(t.path, "capability")
-	switch {
-	case slices.Contains(capabilities, c):
-	case t.values["capability"] == nil:
-		t.fail(key, `[[bind]] needs capability = "..."`)
-	case checkCapability(c) != nil:
-		t.fail(key, "%v", checkCapability(c))
-	default:
-		t.fail(key, "%q is bound but not claimed: add it to capabilities, or remove the [[bind]]", c)
-	}
-}
-
-func checkProvider(t *table, b Bind, image, plugin string) {
-	providerKey, urlKey := join(t.path, "provider"), join(t.path, "url")
-	switch b.Provider {
-	case ProviderEmbedded:
-		if b.URL != "" {
-			t.fail(urlKey, "url is for provider = %q", ProviderURL)
-		}
-	case ProviderURL:
-		if b.URL == "" {
-			t.fail(urlKey, `provider = %q needs url = "redis://127.0.0.1:6379/0", or the like`, ProviderURL)
-		} else if err := checkURL(b.URL); err != nil {
-			t.fail(urlKey, "url: %v", err)
-		}
-	case "container", "plugin":
-		t.fail(providerKey, "this version has the providers %q and %q; for %q start the service yourself and give its url",
-			ProviderEmbedded, ProviderURL, b.Provider)
-		return
-	default:
-		t.fail(providerKey, "unknown provider %q%s", b.Provider, didYouMean(b.Provider, []string{ProviderEmbedded, ProviderURL}))
-		return
-	}
-	if image != "" {
-		t.fail(join(t.path, "image"), `image is for provider = "container", which this version does not have`)
-	}
-	if plugin != "" {
-		t.fail(join(t.path, "plugin"), `plugin is for provider = "plugin", which this version does not have`)
-	}
-}
-
-// checkURL refuses what cannot be an address. Where variables stand in it, only
-// those are checked; Expand checks the rest. It never repeats the address, which
-// may hold a password.
-func checkURL(text string) error {
-	if strings.Contains(text, "${") {
-		return checkVariables(text)
-	}
-	if !isAddress(text) {
-		return errors.New("this is not an address such as redis://127.0.0.1:6379/0")
-	}
-	return nil
-}
-
-func isAddress(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && u.Scheme != "" && u.Host != ""
 }

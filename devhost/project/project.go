@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/waxosuit/waxo/devhost/build"
@@ -110,6 +111,9 @@ type MakeOptions struct {
 	Dev     bool                             // the keys are throwaway keys: the claims say so, and end after DevLifetime
 	Phase   func(name string) (ended func()) // told of each phase, as it begins and as it ends
 
+	// Env is set for the toolchain of a custom build, as "NAME=value". Default:
+	// nothing beyond the environment of this process.
+	Env []string
 	// Optimize overrides the manifest's. Default, for nil: what that says.
 	Optimize []string
 	// Brief leaves out the optimizations that take longer than a module that is
@@ -143,7 +147,7 @@ func (p *Project) Make(ctx context.Context, b *build.Builder, opts *MakeOptions)
 		phase = func(string) func() { return func() {} }
 	}
 	ended := phase("build")
-	built, err := b.Build(ctx, &build.Request{Manifest: p.manifest})
+	built, err := b.Build(ctx, &build.Request{Manifest: p.manifest, Env: opts.Env})
 	if err != nil {
 		return nil, err
 	}
@@ -224,6 +228,21 @@ func (p *Project) Keep(m *Made) error {
 		return err
 	}
 	return WriteFile(p.Output(), m.Signed, 0o600)
+}
+
+// KeepEnvironment writes variables, as "NAME=value", to .waxo/env, from where shells
+// read them: ". .waxo/env".
+func (p *Project) KeepEnvironment(env []string) error {
+	dir, err := p.State()
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, e := range env {
+		name, value, _ := strings.Cut(e, "=")
+		fmt.Fprintf(&b, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+	}
+	return WriteFile(filepath.Join(dir, "env"), []byte(b.String()), 0o600)
 }
 
 // WriteFile writes a file aside and renames it, so that nobody sees half of it.

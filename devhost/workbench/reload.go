@@ -38,6 +38,7 @@ func (a *attempt) phase(name string) (end func()) {
 func (w *Workbench) reload(ctx context.Context, c cause) (rewatch bool, unchanged []string) {
 	w.number++
 	w.anew = w.anew || c.forced
+	w.relook = w.relook || c.rebind
 	for _, p := range c.paths {
 		if !slices.Contains(w.pending, p) {
 			w.pending = append(w.pending, p)
@@ -84,6 +85,7 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 		Module:  w.keys.Module,
 		Dev:     true,
 		Brief:   true,
+		Env:     w.env,
 		Phase:   a.phase,
 	})
 	waiting.Stop()
@@ -95,6 +97,7 @@ func (w *Workbench) advance(ctx context.Context, a *attempt) error {
 		a.unchanged = true
 		w.host.ClearFailure()
 		w.opts.Events(Event{Kind: KindUnchanged, Build: a.number, Serving: w.serving.label, Took: time.Since(a.at)})
+		w.prune(ctx)
 		return nil
 	}
 	label := fmt.Sprintf("%d-%s", a.number, made.Short())
@@ -146,9 +149,18 @@ func (w *Workbench) settle(ctx context.Context, made *project.Made) {
 	if err := w.opts.Project.Keep(made); err != nil {
 		w.opts.Events(Event{Kind: KindNotice, Message: "the module could not be kept for waxo run: " + err.Error()})
 	}
-	// A newer change does not wait for calls of the build before: the next build
-	// that serves prunes again.
-	if err := w.host.Prune(ctx, w.binds); err != nil && ctx.Err() == nil {
+	w.prune(ctx)
+}
+
+// prune ends the bindings that are not asked for any more, and what is behind
+// them. A newer change does not wait for calls of the build before: the next
+// build prunes again.
+func (w *Workbench) prune(ctx context.Context) {
+	err := w.host.Prune(ctx, w.binds)
+	if err == nil && w.opts.Prune != nil {
+		err = w.opts.Prune(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
 		w.opts.Events(Event{Kind: KindNotice, Message: "unbinding: " + err.Error()})
 	}
 }
@@ -191,6 +203,12 @@ func (w *Workbench) bind(ctx context.Context, m *manifest.Manifest) error {
 		return err
 	}
 	w.binds = binds
+	if w.opts.Environment != nil {
+		w.env = w.opts.Environment(binds)
+		if err := w.opts.Project.KeepEnvironment(w.env); err != nil {
+			return err
+		}
+	}
 	if w.opts.Bound != nil {
 		w.opts.Bound(guest, binds)
 	}

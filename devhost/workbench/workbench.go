@@ -43,6 +43,14 @@ type Options struct {
 	// back with the same provider and the same configuration. Required.
 	Connect func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error)
 
+	// Prune is called when no binding uses any more what an earlier Connect made for
+	// it and the last one did not. Default: nothing is called.
+	Prune func(ctx context.Context) error
+
+	// Environment says what the bindings are to set in the environment of the
+	// toolchain, and in the file .waxo/env, as "NAME=value". Default: nothing.
+	Environment func(binds []devhost.Bind) []string
+
 	// Bound is called with the module's key and the bindings each time they
 	// stand. Default: nothing is called.
 	Bound func(guest string, binds []devhost.Bind)
@@ -78,7 +86,9 @@ type Workbench struct {
 	builder *build.Builder
 	keys    *project.Keys
 	rebuild chan struct{}
+	rebind  chan struct{}
 	binds   []devhost.Bind
+	env     []string
 	relook  bool // the manifest could not be read or bound: read it again
 	anew    bool // new instances are wanted even of the same module: its claims or limits differ, or the user asked
 
@@ -99,7 +109,7 @@ type module struct {
 
 // New makes a workbench; nothing runs yet.
 func New(opts *Options) (*Workbench, error) {
-	w := &Workbench{opts: *opts, builder: build.New(nil), rebuild: make(chan struct{}, 1)}
+	w := &Workbench{opts: *opts, builder: build.New(nil), rebuild: make(chan struct{}, 1), rebind: make(chan struct{}, 1)}
 	w.opts.Patience = cmp.Or(w.opts.Patience, 5*time.Second)
 	w.opts.StopTimeout = cmp.Or(w.opts.StopTimeout, 10*time.Second)
 	if w.opts.Now == nil {
@@ -136,6 +146,15 @@ func (w *Workbench) Rebuild() {
 	select {
 	case w.rebuild <- struct{}{}:
 	default: // one is asked for already
+	}
+}
+
+// Rebind asks for the bindings to be made anew: what Connect answers has changed.
+// It may be called from any goroutine.
+func (w *Workbench) Rebind() {
+	select {
+	case w.rebind <- struct{}{}:
+	default: // that is asked for already
 	}
 }
 
@@ -216,6 +235,8 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside
 			}
 		case <-w.rebuild:
 			next = cause{at: time.Now(), forced: true}
+		case <-w.rebind:
+			next = cause{at: time.Now(), rebind: true}
 		case <-run.done:
 			if run.rewatch {
 				return true
@@ -248,7 +269,8 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside
 type cause struct {
 	at     time.Time // of the first sign of the change
 	paths  []string
-	forced bool
+	forced bool // the user asked
+	rebind bool // bindings lead elsewhere
 }
 
 // and is a cause with a later one added.

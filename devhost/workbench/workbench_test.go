@@ -329,6 +329,42 @@ func TestCapabilitiesOfTheManifestAreFollowed(t *testing.T) {
 	}
 }
 
+// TestRebindLeavesTheGuest: bindings lead elsewhere when Connect says so, and the
+// guest is the one before.
+func TestRebindLeavesTheGuest(t *testing.T) {
+	var place atomic.Int32
+	b := start(t, "good0001", func(o *Options) {
+		connect := o.Connect
+		o.Connect = func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
+			binds, err := connect(ctx, m)
+			binds[0].Config["url"] = fmt.Sprintf("redis://%d", place.Load())
+			return binds, err
+		}
+		o.Environment = func(binds []devhost.Bind) []string { return []string{"WAXO_X_URL=" + binds[0].Config["url"]} }
+		o.Prune = func(context.Context) error {
+			place.Add(10)
+			return nil
+		}
+	})
+	b.wait(KindServing)
+	before := b.Host().Current()
+	for place.Load() == 0 {
+		runtime.Gosched() // Prune follows the first build
+	}
+	b.Rebind()
+	b.wait(KindUnchanged)
+	for place.Load() == 10 {
+		runtime.Gosched()
+	}
+	if b.Host().Current() != before {
+		t.Error("another guest serves")
+	}
+	env, err := os.ReadFile(filepath.Join(b.dir, manifest.StateDir, "env"))
+	if string(env) != "export WAXO_X_URL='redis://10'\n" || err != nil {
+		t.Errorf(".waxo/env holds %q (%v)", env, err)
+	}
+}
+
 func TestRebuildMakesNewInstancesOfTheSameModule(t *testing.T) {
 	b := start(t, "good0001")
 	b.wait(KindServing)

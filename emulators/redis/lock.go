@@ -3,15 +3,9 @@ package redis
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strconv"
-	"strings"
-)
 
-// errTaken is what the system-dependent half answers where another one holds
-// the lock.
-var errTaken = errors.New("taken")
+	"github.com/waxosuit/waxo/emulators/internal/filelock"
+)
 
 // LockedError says that another server has the file of state.
 type LockedError struct {
@@ -20,39 +14,19 @@ type LockedError struct {
 }
 
 func (e *LockedError) Error() string {
-	who := "another process"
-	if e.PID != 0 {
-		who = fmt.Sprintf("the process %d", e.PID)
-	}
+	who := (&filelock.TakenError{PID: e.PID}).Holder()
 	return fmt.Sprintf("emulators/redis: the state in %s is in use by %s: end that one, or use another file", e.File, who)
 }
 
-// fileLock is held while a server has a file of state. The system frees it
-// when the process ends, however it ends; the file beside it stays.
-type fileLock struct{ f *os.File }
-
-func lockFile(file string) (*fileLock, error) {
-	f, err := openLocked(file + ".lock")
-	if errors.Is(err, errTaken) {
-		pid := 0
-		if f != nil {
-			text, _ := io.ReadAll(io.LimitReader(f, 32)) // for the message alone
-			pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
-			f.Close()
-		}
-		return nil, &LockedError{File: file, PID: pid}
-	}
-	if err != nil {
+// lockFile locks a file of state, through the file beside it.
+func lockFile(file string) (*filelock.Lock, error) {
+	lock, err := filelock.File(file + ".lock")
+	var taken *filelock.TakenError
+	switch {
+	case errors.As(err, &taken):
+		return nil, &LockedError{File: file, PID: taken.PID}
+	case err != nil:
 		return nil, fmt.Errorf("emulators/redis: lock the state: %w", err)
 	}
-	pid := strconv.Itoa(os.Getpid()) + "\n"
-	if err = f.Truncate(0); err == nil {
-		_, err = f.WriteAt([]byte(pid), 0)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("emulators/redis: lock the state: %w", err), f.Close())
-	}
-	return &fileLock{f}, nil
+	return lock, nil
 }
-
-func (l *fileLock) unlock() error { return l.f.Close() }

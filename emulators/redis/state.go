@@ -2,6 +2,7 @@ package redis
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waxosuit/waxo/emulators/internal/filelock"
 )
 
 // How long a change may wait to be written, and how long after a failure the
@@ -26,7 +29,7 @@ type state struct {
 	server *Server
 	file   string
 	log    *slog.Logger
-	lock   *fileLock
+	lock   *filelock.Lock
 
 	dirty   atomic.Bool
 	kick    chan struct{} // holds one when there is something to write
@@ -57,7 +60,7 @@ func openState(server *Server, opts *Options) (*state, error) {
 		return nil, err
 	}
 	if err := s.load(); err != nil {
-		return nil, errors.Join(&StateError{File: opts.File, Err: err}, s.lock.unlock())
+		return nil, errors.Join(&StateError{File: opts.File, Err: err}, s.lock.Unlock())
 	}
 	s.saver.Go(s.run)
 	return s, nil
@@ -151,7 +154,7 @@ func (s *state) close() error {
 	if err != nil {
 		err = fmt.Errorf("emulators/redis: the last changes are lost: %w", err)
 	}
-	return errors.Join(err, s.lock.unlock())
+	return errors.Join(err, s.lock.Unlock())
 }
 
 // replaceFile puts data in the place of a file at once: a reader, and a machine
@@ -173,4 +176,17 @@ func replaceFile(name string, data []byte) error {
 		return errors.Join(err, os.Remove(aside))
 	}
 	return syncDir(filepath.Dir(name))
+}
+
+// Export writes a copy of the state into a file, in the form of Options.File,
+// while the server serves. The file appears when it is whole, in the place of one
+// that is there. Commands wait while the state is copied in memory.
+func (s *Server) Export(ctx context.Context, file string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := replaceFile(file, encode(s.snapshot(time.Now()))); err != nil {
+		return fmt.Errorf("emulators/redis: export: %w", err)
+	}
+	return nil
 }

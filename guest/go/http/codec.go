@@ -306,19 +306,7 @@ func (r *Response) check() error {
 	if r.Status != 0 && (r.Status < 200 || r.Status > 999) {
 		return &waxo.Error{Code: "internal", Message: "http: " + strconv.Itoa(r.Status) + " is no status of a response"}
 	}
-	for i := range r.Header.fields {
-		f := &r.Header.fields[i]
-		if f.valid {
-			continue
-		}
-		if !validName(f.name) {
-			return &waxo.Error{Code: "internal", Message: "http: \"" + f.name + "\" is no name of a header"}
-		}
-		if !validValue(f.value) {
-			return &waxo.Error{Code: "internal", Message: "http: the header " + f.name + " holds a control character or is not UTF-8"}
-		}
-	}
-	return nil
+	return r.Header.check("internal")
 }
 
 // appendHead appends the encoded response to b, but for the bytes of the body,
@@ -329,7 +317,7 @@ func (r *Response) appendHead(b []byte) []byte {
 		status = 200
 	}
 	b = append(b, responseStatus<<3|byte(wire.Varint), byte(status)|0x80, byte(status>>7)) // 200 to 999 take two bytes
-	b = r.Header.appendTo(b)
+	b = r.Header.appendTo(b, responseHeader<<3|byte(wire.Bytes))
 	if len(r.Body) == 0 {
 		return b
 	}

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"unicode/utf8"
 
+	waxo "github.com/waxosuit/waxo/guest/go"
 	"github.com/waxosuit/waxo/guest/go/internal/wire"
 )
 
@@ -53,10 +54,27 @@ func (h *Header) Del(name string) {
 	h.fields = kept
 }
 
-// appendTo appends the encoded header to b, each name once, with its values as
-// one: on the wire a name has one value. Cookies stand one a line, because their
-// values may hold commas.
-func (h *Header) appendTo(b []byte) []byte {
+// check reports what HTTP does not allow, with a code.
+func (h *Header) check(code string) error {
+	for i := range h.fields {
+		f := &h.fields[i]
+		if f.valid {
+			continue
+		}
+		if !validName(f.name) {
+			return &waxo.Error{Code: code, Message: "http: \"" + f.name + "\" is no name of a header"}
+		}
+		if !validValue(f.value) {
+			return &waxo.Error{Code: code, Message: "http: the header " + f.name + " holds a control character or is not UTF-8"}
+		}
+	}
+	return nil
+}
+
+// appendTo appends the encoded header to b, as entries with the given tag, each
+// name once, with its values as one: on the wire a name has one value. Cookies stand
+// one a line, because their values may hold commas.
+func (h *Header) appendTo(b []byte, tag byte) []byte {
 	for i := range h.fields {
 		f := &h.fields[i]
 		if i > 0 && contains(h.fields[:i], f.name) {
@@ -67,7 +85,7 @@ func (h *Header) appendTo(b []byte) []byte {
 			value = join(f, later)
 		}
 		n := 2 + wire.SizeLen(len(f.name)) + wire.SizeLen(len(value))
-		b = wire.AppendVarint(append(b, responseHeader<<3|byte(wire.Bytes)), uint64(n))
+		b = wire.AppendVarint(append(b, tag), uint64(n))
 		b = wire.AppendString(append(b, 1<<3|byte(wire.Bytes)), f.name)
 		b = wire.AppendString(append(b, 2<<3|byte(wire.Bytes)), value)
 	}

@@ -1,5 +1,5 @@
 // Package http has a guest answer HTTP requests, through the capability
-// "wascap:http_server".
+// "wascap:http_server", and send them.
 //
 // A Handler is a plain function from a Request to a Response. One is registered,
 // in func init; a Router is such a handler and leads to others; what wraps a
@@ -17,6 +17,9 @@
 //			return next(r)
 //		}
 //	}
+//
+// The other way round, a guest sends requests by Get, Post and Do, through the
+// capability "wascap:http_client".
 //
 // The names are those of net/http where the things are the same. It is a package
 // of its own because net/http would triple the size of a guest, and brings a

@@ -29,6 +29,7 @@ func init() {
 	waxo.Handle("bench:x!Echo", func(payload []byte) ([]byte, error) { return payload, nil })
 	waxo.Handle("bench:x!Get", get)
 	waxo.Handle("bench:x!Add", add)
+	waxo.Handle("bench:x!Fetch", fetch)
 }
 
 func main() {}
@@ -48,4 +49,12 @@ func add([]byte) ([]byte, error) {
 	sum, err := kv.Add("count", 1)
 	out = strconv.AppendInt(out[:0], int64(sum), 10)
 	return out, err
+}
+
+func fetch(url []byte) ([]byte, error) {
+	resp, err := http.Get(string(url))
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
 }

@@ -24,6 +24,7 @@ func init() {
 	r.Handle("POST /stray/ask", askStray)
 	r.Handle("POST /goroutines", goroutines)
 	r.Handle("GET /host", host)
+	r.Handle("/fetch", fetch)
 	http.Handle(r.Serve)
 	waxo.Handle("vendor:echo!Reverse", reverse)
 	waxo.OnHealth(func() error { return unwell })
@@ -73,6 +74,15 @@ func fail(r *http.Request) (*http.Response, error) {
 		<-make(chan int)
 	}
 	return http.Text(200, "no failure"), nil
+}
+
+// fetch passes a request on to the URL in its query, and the response back.
+func fetch(r *http.Request) (*http.Response, error) {
+	out := &http.ClientRequest{Method: r.Method, URL: r.Query().Get("url"), Body: r.Body}
+	for name, value := range r.Header.All() {
+		out.Header.Set(name, value)
+	}
+	return http.Do(out)
 }
 
 func waxoNil(r *http.Response) error {

@@ -1,0 +1,506 @@
+package eventstreams_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/eventstreams"
+	pb "github.com/waxosuit/waxo/capability/payload/eventstreampb"
+	"github.com/waxosuit/waxo/emulators/nats"
+)
+
+// TestDelivery: events come once, as they were written, also those from before the
+// guest was bound, and not again when it is bound anew.
+func TestDelivery(t *testing.T) {
+	url := start(t, nil).URL()
+	writer := bind(t, url, nil, nil, nil)
+	before := mustWrite(t, writer, "orders, *%", "before")
+	mustWrite(t, writer, "others", "not for us")
+	g, events := collect()
+	config := map[string]string{"deliver": " orders%2C %2A%25 ,second"}
+	p := bind(t, url, g, nil, config)
+	e := receive(t, events, "the event from before")
+	if e.EventID != before || e.Stream != "orders, *%" || !maps.Equal(e.Values, map[string]string{"v": "before"}) {
+		t.Errorf("delivered %+v", e)
+	}
+	now := mustWrite(t, writer, "second", "now")
+	if e := receive(t, events, "the event"); e.EventID != now || e.Stream != "second" {
+		t.Errorf("delivered %+v", e)
+	}
+	if err := p.Unbind(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	meanwhile := mustWrite(t, writer, "second", "meanwhile")
+	bind(t, url, g, nil, config)
+	if e := receive(t, events, "the event"); e.EventID != meanwhile {
+		t.Errorf("delivered %+v", e)
+	}
+	// A stream more is a change of what is delivered, from the first event on.
+	second := eventstreams.New(nil)
+	other := capability.BindingID{Guest: id.Guest, Name: "other"}
+	defer second.Close(context.Background())
+	if err := second.Bind(t.Context(), capability.Binding{BindingID: other, Config: map[string]string{"url": url, "deliver": "*", "concurrency": "1"}}, g); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for range 4 {
+		got = append(got, receive(t, events, "an event").Values["v"])
+	}
+	if want := []string{"before", "not for us", "now", "meanwhile"}; !slices.Equal(got, want) {
+		t.Errorf("all events are %q, want %q", got, want)
+	}
+}
+
+func TestFromNew(t *testing.T) {
+	url := start(t, nil).URL()
+	writer := bind(t, url, nil, nil, nil)
+	mustWrite(t, writer, "s", "old")
+	g, events := collect()
+	config := map[string]string{"deliver": "s", "from": "new"}
+	p := bind(t, url, g, nil, config)
+	mustWrite(t, writer, "s", "new")
+	if e := receive(t, events, "the event"); e.Values["v"] != "new" {
+		t.Errorf("delivered %+v", e)
+	}
+	if err := p.Unbind(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	// It counts for the first time alone.
+	mustWrite(t, writer, "s", "meanwhile")
+	bind(t, url, g, nil, config)
+	if e := receive(t, events, "the event"); e.Values["v"] != "meanwhile" {
+		t.Errorf("delivered %+v", e)
+	}
+}
+
+// TestRedelivery: an event on which the guest fails comes again, later each time,
+// and the others come meanwhile.
+func TestRedelivery(t *testing.T) {
+	url := start(t, nil).URL()
+	var attempts []time.Time
+	done, others := make(chan struct{}), make(chan string, 10)
+	g := guest(func(_ context.Context, e *pb.Event) ([]byte, error) {
+		if e.Values["v"] != "poison" {
+			others <- e.Values["v"]
+			return nil, nil
+		}
+		if attempts = append(attempts, time.Now()); len(attempts) < 4 {
+			return nil, &capability.Error{Code: capability.CodeTrap, Message: "not yet"}
+		}
+		close(done)
+		return []byte("anything"), nil
+	})
+	var log logged
+	p := bind(t, url, g, &eventstreams.Options{Log: log.logger()}, map[string]string{"deliver": "s", "concurrency": "2"})
+	mustWrite(t, p, "s", "poison")
+	mustWrite(t, p, "s", "fine")
+	receive(t, others, "the other event")
+	receive(t, done, "the event to come again")
+	for i, least := range []time.Duration{100, 200, 400} {
+		if gap := attempts[i+1].Sub(attempts[i]); gap < least*time.Millisecond {
+			t.Errorf("it came again after %v, want %d ms", gap, least)
+		}
+	}
+	if err := p.Unbind(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if len(attempts) != 4 {
+		t.Errorf("it came %d times", len(attempts))
+	}
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "not yet") {
+		t.Errorf("the log:\n%s", text)
+	}
+}
+
+// TestOrder: with a concurrency of 1 an event waits until the one before it is
+// done with, however often that fails; with more, as many as that are in hand.
+func TestOrder(t *testing.T) {
+	url := start(t, nil).URL()
+	var order []string
+	done := make(chan struct{})
+	failed := false
+	g := guest(func(_ context.Context, e *pb.Event) ([]byte, error) {
+		if e.Values["v"] == "10" && !failed {
+			failed = true
+			return nil, &capability.Error{Code: capability.CodeGuest, Message: "once"}
+		}
+		if order = append(order, e.Values["v"]); len(order) == 50 {
+			close(done)
+		}
+		return nil, nil
+	})
+	p := bind(t, url, g, nil, map[string]string{"deliver": "s", "concurrency": "1"})
+	var want []string
+	for i := range 50 {
+		want = append(want, fmt.Sprint(i))
+		mustWrite(t, p, "s", want[i])
+	}
+	receive(t, done, "all events")
+	if !slices.Equal(order, want) {
+		t.Errorf("the order is %v", order)
+	}
+	if err := p.Unbind(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestConcurrency(t *testing.T) {
+	url := start(t, nil).URL()
+	var now, total atomic.Int32
+	full, release := make(chan struct{}, 100), make(chan struct{})
+	const limit, events = 5, 40
+	g := guest(func(context.Context, *pb.Event) ([]byte, error) {
+		if now.Add(1) == limit {
+			full <- struct{}{}
+		}
+		<-release
+		if now.Add(-1) >= limit {
+			t.Error("more than that at once")
+		}
+		total.Add(1)
+		return nil, nil
+	})
+	p := bind(t, url, g, nil, map[string]string{"deliver": "s", "concurrency": fmt.Sprint(limit)})
+	for range events {
+		mustWrite(t, p, "s", "")
+	}
+	receive(t, full, "the deliveries")
+	close(release)
+	wait(t, "all events", func() bool { return total.Load() == events })
+}
+
+// TestLongWork: an event that is being worked on for longer than the server waits
+// for a word of it does not come again.
+func TestLongWork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 13 s")
+	}
+	t.Parallel()
+	url := start(t, nil).URL()
+	var seen atomic.Int32
+	begun, proceed := make(chan struct{}, 10), make(chan struct{})
+	g := guest(func(context.Context, *pb.Event) ([]byte, error) {
+		seen.Add(1)
+		begun <- struct{}{}
+		<-proceed
+		return nil, nil
+	})
+	p := bind(t, url, g, nil, map[string]string{"deliver": "s"})
+	mustWrite(t, p, "s", "")
+	receive(t, begun, "the event")
+	select {
+	case <-begun:
+		t.Error("it came again")
+	case <-time.After(13 * time.Second):
+	}
+	close(proceed)
+	if err := p.Unbind(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if seen.Load() != 1 {
+		t.Errorf("it came %d times", seen.Load())
+	}
+}
+
+// TestUnbind: the delivery in hand is finished, with the calls that it makes; where
+// there is no time for it, its event comes again.
+func TestUnbind(t *testing.T) {
+	url := start(t, nil).URL()
+	var p *eventstreams.Provider
+	begun, proceed := make(chan struct{}, 10), make(chan struct{})
+	g := guest(func(ctx context.Context, e *pb.Event) ([]byte, error) {
+		begun <- struct{}{}
+		select {
+		case <-proceed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		_, err := write(ctx, p, "results", "of "+e.Values["v"])
+		return nil, err
+	})
+	config := map[string]string{"deliver": "s"}
+	p = bind(t, url, g, nil, config)
+	mustWrite(t, p, "s", "first")
+	receive(t, begun, "the event")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	is(t, p.Unbind(ctx, id), capability.CodeDeadline)
+
+	p = bind(t, url, g, nil, config)
+	receive(t, begun, "the event to come again")
+	unbound := make(chan error)
+	go func() { unbound <- p.Unbind(context.Background(), id) }()
+	select {
+	case err := <-unbound:
+		t.Fatalf("Unbind returned with a delivery in hand: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(proceed)
+	if err := receive(t, unbound, "Unbind"); err != nil {
+		t.Error(err)
+	}
+	p = bind(t, url, g, nil, config)
+	if got := values(t, p, &pb.StreamQuery{StreamID: "results"}); !slices.Equal(got, []string{"of first"}) {
+		t.Errorf("the results are %q", got)
+	}
+}
+
+// TestQueryLarge: an answer that would be too large is an error that says what to
+// do, and what it says works.
+func TestQueryLarge(t *testing.T) {
+	url := start(t, nil).URL()
+	p := bind(t, url, nil, nil, nil)
+	big := strings.Repeat("x", 1<<20-100)
+	for range 9 {
+		mustWrite(t, p, "s", big)
+	}
+	_, err := query(t.Context(), p, &pb.StreamQuery{StreamID: "s"})
+	is(t, err, capability.CodeTooLarge, "8388608 bytes", "shorter range", "count")
+	if got := values(t, p, &pb.StreamQuery{StreamID: "s", Count: 7}); len(got) != 7 || got[6] != big {
+		t.Errorf("%d events", len(got))
+	}
+	for range 1000 {
+		mustWrite(t, p, "many", "x")
+	}
+	if got := values(t, p, &pb.StreamQuery{StreamID: "many"}); len(got) != 1000 {
+		t.Errorf("%d events of 1000", len(got))
+	}
+	// What queries need on the server does not stay.
+	info, err := client(t, url).Stream(t.Context(), "WAXO_EVENTS_default")
+	if err != nil || info.CachedInfo().State.Consumers != 0 {
+		t.Errorf("%+v, %v", info.CachedInfo().State, err)
+	}
+}
+
+// TestSettings: what is kept on the server is as the binding asks for.
+func TestSettings(t *testing.T) {
+	url := start(t, nil).URL()
+	js := client(t, url)
+	look := func(prefix string) jetstream.StreamConfig {
+		t.Helper()
+		s, err := js.Stream(t.Context(), "WAXO_EVENTS_"+prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.CachedInfo().Config
+	}
+	try := func(config map[string]string) error {
+		p := eventstreams.New(nil)
+		defer p.Close(context.Background())
+		all := map[string]string{"url": url}
+		maps.Copy(all, config)
+		return p.Bind(t.Context(), capability.Binding{BindingID: id, Config: all}, nil)
+	}
+	must := func(config map[string]string) {
+		t.Helper()
+		if err := try(config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(nil)
+	if c := look("default"); c.Storage != jetstream.FileStorage || c.MaxAge != 0 || c.MaxBytes != -1 || c.Replicas != 1 {
+		t.Errorf("%+v", c)
+	}
+	must(map[string]string{"prefix": "m", "storage": "memory", "max_age": "1h", "max_bytes": "1000000"})
+	if c := look("m"); c.Storage != jetstream.MemoryStorage || c.MaxAge != time.Hour || c.MaxBytes != 1_000_000 {
+		t.Errorf("%+v", c)
+	}
+	must(map[string]string{"prefix": "m", "max_age": "2h"})
+	if c := look("m"); c.Storage != jetstream.MemoryStorage || c.MaxAge != 2*time.Hour || c.MaxBytes != 1_000_000 {
+		t.Errorf("after a change: %+v", c)
+	}
+	is(t, try(map[string]string{"prefix": "m", "storage": "file"}), capability.CodeInvalid, "cannot be changed", "another prefix")
+	is(t, try(map[string]string{"replicas": "3"}), capability.CodeInvalid, "replicas > 1 not supported")
+	is(t, try(map[string]string{"prefix": "r", "replicas": "3"}), capability.CodeInvalid, "replicas > 1 not supported")
+}
+
+// TestRetention: beyond max_bytes the oldest events go.
+func TestRetention(t *testing.T) {
+	p := bind(t, start(t, nil).URL(), nil, nil, map[string]string{"max_bytes": "20000"})
+	for i := range 100 {
+		mustWrite(t, p, "s", fmt.Sprintf("%d %01000d", i, 0))
+	}
+	got := values(t, p, &pb.StreamQuery{StreamID: "s"})
+	if len(got) < 10 || len(got) > 20 || !strings.HasPrefix(got[len(got)-1], "99 ") {
+		t.Errorf("%d events are left", len(got))
+	}
+}
+
+// TestStateIsDeterministic: the same values are stored as the same bytes.
+func TestStateIsDeterministic(t *testing.T) {
+	url := start(t, nil).URL()
+	p := bind(t, url, nil, nil, nil)
+	stream, err := client(t, url).Stream(t.Context(), "WAXO_EVENTS_default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first []byte
+	for i := range uint64(50) {
+		event := pb.Event{EventID: fmt.Sprint(i), Stream: "s/ä", Values: map[string]string{"a": "1", "b": "2", "c": "3", "ä": "", "": "0"}}
+		if _, err := call(t.Context(), p, capability.OpWriteEvent, &event); err != nil {
+			t.Fatal(err)
+		}
+		msg, err := stream.GetMsg(t.Context(), i+1)
+		if err != nil || msg.Subject != "$WAXO.EVENTS.default.s=2F=C3=A4" {
+			t.Fatal(msg, err)
+		}
+		if first == nil {
+			first = msg.Data
+		}
+		if string(msg.Data) != string(first) {
+			t.Fatalf("%q and %q", first, msg.Data)
+		}
+	}
+}
+
+func TestBindings(t *testing.T) {
+	url := start(t, nil).URL()
+	p := eventstreams.New(nil)
+	ctx := t.Context()
+	binding := capability.Binding{BindingID: id, Config: map[string]string{"url": url, "deliver": "s"}}
+	_, err := write(ctx, p, "x", "")
+	is(t, err, capability.CodeUnavailable, "not bound", id.Guest)
+	if err := p.Unbind(ctx, id); err != nil {
+		t.Errorf("Unbind of what is not bound: %v", err)
+	}
+	g, _ := collect()
+	for range 2 {
+		if err := p.Bind(ctx, binding, g); err != nil {
+			t.Fatal(err)
+		}
+		is(t, p.Bind(ctx, binding, g), capability.CodeConflict, "exists already")
+		mustWrite(t, p, "x", "")
+		if err := p.Unbind(ctx, id); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.Bind(ctx, binding, g); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := p.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	is(t, p.Bind(ctx, binding, g), capability.CodeUnavailable, "closed")
+}
+
+func TestCloseLeavesNothing(t *testing.T) {
+	url := start(t, nil).URL()
+	before := runtime.NumGoroutine()
+	p := eventstreams.New(nil)
+	g, events := collect()
+	if err := p.Bind(t.Context(), capability.Binding{BindingID: id, Config: map[string]string{"url": url, "deliver": "s"}}, g); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		mustWrite(t, p, "s", "x")
+		receive(t, events, "the event")
+	}
+	values(t, p, &pb.StreamQuery{StreamID: "s"})
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+func TestBadConfigurations(t *testing.T) {
+	for _, c := range []struct {
+		config map[string]string
+		want   string
+	}{
+		{map[string]string{"uri": "nats://127.0.0.1"}, `no configuration key "uri": there are url,`},
+		{map[string]string{"url": "http://secret@127.0.0.1:4222"}, "is no URL of a NATS server"},
+		{map[string]string{"deliver": "a,%zz"}, "two hexadecimal digits"},
+		{map[string]string{"deliver": "a,*"}, "stands alone"},
+		{map[string]string{"deliver": "%ff"}, "not UTF-8"},
+		{map[string]string{"deliver": strings.Repeat("x", 257)}, "may have 256"},
+		{map[string]string{"from": "yesterday"}, `"all" or "new"`},
+		{map[string]string{"concurrency": "0"}, "from 1 to 1024"},
+		{map[string]string{"prefix": ""}, "must be of 1 to 64"},
+		{map[string]string{"prefix": "a.b"}, "must be of 1 to 64"},
+		{map[string]string{"prefix": strings.Repeat("x", 65)}, "must be of 1 to 64"},
+		{map[string]string{"storage": "tape"}, `"file" or "memory"`},
+		{map[string]string{"replicas": "2"}, "1, 3 or 5"},
+		{map[string]string{"replicas": "7"}, "from 1 to 5"},
+		{map[string]string{"max_age": "10ms"}, "at least a second"},
+		{map[string]string{"max_age": "a week"}, "at least a second"},
+		{map[string]string{"max_bytes": "1 GiB"}, "max_bytes"},
+		{map[string]string{"client_jwt": "secret"}, "belong together"},
+	} {
+		err := eventstreams.New(nil).Bind(t.Context(), capability.Binding{BindingID: id, Config: c.config}, nil)
+		is(t, err, capability.CodeInvalid, c.want)
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v: the error shows the password: %v", c.config, err)
+		}
+	}
+}
+
+func TestServerIsNotThere(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	listener.Close()
+	err = eventstreams.New(nil).Bind(t.Context(), capability.Binding{BindingID: id, Config: map[string]string{"url": "nats://" + addr}}, nil)
+	is(t, err, capability.CodeUnavailable, addr, "start it")
+
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer s.WaitForShutdown()
+	defer s.Shutdown()
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatal("the server does not answer")
+	}
+	err = eventstreams.New(nil).Bind(t.Context(), capability.Binding{BindingID: id, Config: map[string]string{"url": s.ClientURL()}}, nil)
+	is(t, err, capability.CodeUnavailable, "has no JetStream", "-js")
+}
+
+// TestServerStartsAnew: a server that has lost everything is as good as an empty
+// one, for those that are bound already.
+func TestServerStartsAnew(t *testing.T) {
+	s := start(t, nil)
+	addr := s.Addr()
+	g, events := collect()
+	p := bind(t, s.URL(), g, nil, map[string]string{"deliver": "s"})
+	mustWrite(t, p, "s", "before")
+	receive(t, events, "the event")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the loss to be noticed", func() bool { _, err := write(t.Context(), p, "s", "lost"); return err != nil })
+	start(t, &nats.Options{Addr: addr})
+	wait(t, "the connection to come back", func() bool {
+		found, err := query(t.Context(), p, &pb.StreamQuery{StreamID: "s"})
+		return err == nil && len(found) == 0
+	})
+	if id := mustWrite(t, p, "s", "after"); id != "1" {
+		t.Errorf("the first event has the id %s", id)
+	}
+	if e := receive(t, events, "the event"); e.Values["v"] != "after" {
+		t.Errorf("delivered %+v", e)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	d := eventstreams.New(nil).Describe()
+	if d.Capability != capability.EventStreams || d.Name == "" || !slices.Equal(d.Operations, []string{capability.OpWriteEvent, capability.OpQueryStream}) {
+		t.Errorf("%+v", d)
+	}
+}

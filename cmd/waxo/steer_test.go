@@ -1,0 +1,80 @@
+//go:build unix
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/waxosuit/waxo/devhost/workbench"
+)
+
+// ask runs a command of waxo in a folder and returns its output.
+func ask(t *testing.T, dir string, args ...string) (output string, status int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), asWaxo+"=1")
+	data, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(data), cmd.ProcessState.ExitCode()
+}
+
+// TestStateIsCarriedAway: what a running waxo dev keeps is exported while it
+// serves, and comes back where none runs.
+func TestStateIsCarriedAway(t *testing.T) {
+	dir := t.TempDir()
+	project := filepath.Join(dir, "hello")
+	p := dev(t, dir, "hello")
+	p.expect("POST", "/", `{"count":1}`)
+	output, status := ask(t, project, "state", "export", "-o", "json", "../state.tar.gz")
+	var exported exportResult
+	if err := json.Unmarshal([]byte(output), &exported); err != nil || status != 0 || exported.Files != 1 || !exported.Running {
+		t.Fatalf("status %d, %s", status, output)
+	}
+	p.expect("POST", "/", `{"count":2}`)
+	for _, args := range [][]string{{"state", "reset"}, {"state", "import", "../state.tar.gz"}} {
+		if output, status := ask(t, project, args...); status != 1 || !strings.Contains(output, "waxo dev runs in this project") {
+			t.Errorf("%q with a waxo dev that runs: status %d, %s", args, status, output)
+		}
+	}
+	p.expect("GET", "/", `{"count":2}`)
+	p.stop(os.Interrupt)
+	if output, status := ask(t, project, "state", "import", "../state.tar.gz"); status != 0 {
+		t.Fatalf("status %d, %s", status, output)
+	}
+	p = dev(t, dir, "hello")
+	p.expect("GET", "/", `{"count":1}`)
+}
+
+// TestProvidersWhileItServes: where the services are is told and changed from
+// outside; what cannot be started leaves the ones before.
+func TestProvidersWhileItServes(t *testing.T) {
+	dir := t.TempDir()
+	project := filepath.Join(dir, "hello")
+	p := dev(t, dir, "hello")
+	p.expect("POST", "/", `{"count":1}`)
+	if output, _ := ask(t, project, "providers"); output != "manifest\n" {
+		t.Errorf("providers are %q", output)
+	}
+	edit(t, filepath.Join(project, "waxo.toml"), `"wascap:keyvalue"]`, "\"wascap:keyvalue\"]\n[[bind]]\ncapability = \"wascap:keyvalue\"\nprovider = \"url\"\nurl = \"redis://127.0.0.1:1/0\"\n")
+	if e := p.wait(workbench.KindFailed); e.Stage != "bind" {
+		t.Errorf("%+v", e)
+	}
+	p.expect("GET", "/", `{"count":1}`)
+	if output, _ := ask(t, project, "providers", "embedded"); output != "embedded\n" {
+		t.Errorf("providers are %q", output)
+	}
+	p.wait(workbench.KindUnchanged)
+	p.expect("POST", "/", `{"count":2}`)
+}

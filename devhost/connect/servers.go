@@ -1,0 +1,278 @@
+package connect
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/blobstore"
+	"github.com/waxosuit/waxo/capability/clock"
+	"github.com/waxosuit/waxo/capability/eventstreams"
+	"github.com/waxosuit/waxo/capability/extras"
+	"github.com/waxosuit/waxo/capability/httpclient"
+	"github.com/waxosuit/waxo/capability/httpserver"
+	"github.com/waxosuit/waxo/capability/keyvalue"
+	"github.com/waxosuit/waxo/capability/logging"
+	"github.com/waxosuit/waxo/capability/messaging"
+	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/emulators/nats"
+	"github.com/waxosuit/waxo/emulators/redis"
+	"github.com/waxosuit/waxo/emulators/s3"
+)
+
+// newProvider makes the provider of a capability, nil where there is none.
+func (c *Connections) newProvider(id string) capability.Provider {
+	switch id {
+	case capability.HTTPServer:
+		return httpserver.New(c.opts.HTTP)
+	case capability.Blobstore:
+		return blobstore.New(&blobstore.Options{Log: c.opts.Log})
+	case capability.EventStreams:
+		return eventstreams.New(&eventstreams.Options{Log: c.opts.Log})
+	case capability.Messaging:
+		return messaging.New(&messaging.Options{Log: c.opts.Log})
+	case capability.HTTPClient:
+		return httpclient.New(&httpclient.Options{Proxy: c.opts.Proxy})
+	case capability.KeyValue:
+		return keyvalue.New(nil)
+	case capability.Logging:
+		return logging.New(&logging.Options{Logger: c.opts.Log})
+	case capability.Clock:
+		return clock.New(nil)
+	case capability.Extras:
+		return extras.New(nil)
+	}
+	return nil
+}
+
+// service is what can stand behind a capability's provider.
+type service struct {
+	name  string // of its data
+	title string // for people
+	// start starts an emulator that keeps its data at base, a path that it may add
+	// an ending to; "" for one that keeps nothing.
+	start func(ctx context.Context, base string, log *slog.Logger) (emulator, error)
+}
+
+// emulator is a server of package emulators.
+type emulator interface {
+	URL() string
+	// Export writes a copy of the data to base, as start would keep it there.
+	Export(ctx context.Context, base string) error
+	Close() error
+}
+
+// services are the services by capability. Capabilities that share one share its
+// server, too, under the same binding name.
+var services = map[string]*service{
+	capability.KeyValue:     {name: "keyvalue", title: "Redis", start: startRedis},
+	capability.Messaging:    natsService,
+	capability.EventStreams: natsService,
+	capability.Blobstore:    {name: "s3", title: "S3", start: startS3},
+}
+
+var natsService = &service{name: "nats", title: "NATS", start: startNATS}
+
+const redisEnding = ".jsonl"
+
+func startRedis(ctx context.Context, base string, log *slog.Logger) (emulator, error) {
+	opts := &redis.Options{Log: log}
+	if base != "" {
+		opts.File = base + redisEnding
+	}
+	s, err := redis.Start(ctx, opts)
+	return inFile{s}, err
+}
+
+// inFile is the Redis server, which keeps its data in one file.
+type inFile struct{ *redis.Server }
+
+func (s inFile) Export(ctx context.Context, base string) error {
+	return s.Server.Export(ctx, base+redisEnding)
+}
+
+func startNATS(ctx context.Context, base string, log *slog.Logger) (emulator, error) {
+	s, err := nats.Start(ctx, &nats.Options{Dir: base, Log: log})
+	return inFolder{s}, err
+}
+
+func startS3(ctx context.Context, base string, log *slog.Logger) (emulator, error) {
+	s, err := s3.Start(ctx, &s3.Options{Dir: base, Log: log})
+	return inFolder{s}, err
+}
+
+// inFolder is a server that keeps its data in a folder.
+type inFolder struct{ emulator }
+
+func (s inFolder) Export(ctx context.Context, base string) error {
+	if err := os.Mkdir(base, 0o700); err != nil {
+		return err
+	}
+	return s.emulator.Export(ctx, base)
+}
+
+// serverID names a server: bindings of one name share it.
+type serverID struct {
+	service  *service
+	binding  string
+	provider string // embedded or container
+	image    string
+}
+
+func idOf(b manifest.Bind) serverID {
+	return serverID{services[b.Capability], b.Name, b.Provider, b.Image}
+}
+
+// embedded is an emulator that runs for bindings.
+type embedded struct {
+	emulator
+	kept string // where its data is, for people
+}
+
+func (e embedded) Close(context.Context) error { return e.emulator.Close() }
+
+// start starts the servers that specs need and that do not run, side by side.
+func (c *Connections) start(ctx context.Context, specs []manifest.Bind) error {
+	needed := make(map[serverID]bool)
+	var missing []manifest.Bind
+	for _, spec := range specs {
+		if !c.served(spec) || spec.Provider == manifest.ProviderURL {
+			continue
+		}
+		id := idOf(spec)
+		if c.servers[id] == nil && !needed[id] {
+			missing = append(missing, spec)
+		}
+		needed[id] = true
+	}
+	started := make([]Server, len(missing))
+	errs := make([]error, len(missing))
+	var starting sync.WaitGroup
+	for i, spec := range missing {
+		starting.Go(func() {
+			if started[i], errs[i] = c.startOne(ctx, spec); errs[i] != nil {
+				errs[i] = fmt.Errorf("%s: %w", spec.Capability, errs[i])
+			}
+		})
+	}
+	starting.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, spec := range missing {
+		if errs[i] == nil {
+			c.servers[idOf(spec)] = started[i]
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err // what was started anyway waits for the next try, or for Prune
+	}
+	c.needed = needed
+	return nil
+}
+
+// served tells whether a binding has a service behind its provider: plugins have
+// none embedded, and know of none where nobody gave them an address.
+func (c *Connections) served(spec manifest.Bind) bool {
+	switch {
+	case spec.Provider == manifest.ProviderPlugin:
+		return false
+	case c.pluginOf(spec) != nil:
+		return spec.Provider == manifest.ProviderURL && spec.URL != Default(spec.Capability) ||
+			spec.Provider == manifest.ProviderContainer && services[spec.Capability] != nil
+	}
+	return services[spec.Capability] != nil
+}
+
+func (c *Connections) startOne(ctx context.Context, spec manifest.Bind) (Server, error) {
+	if spec.Provider == manifest.ProviderContainer {
+		if c.opts.Containers == nil {
+			return nil, errors.New(`this host starts no containers: take provider = "embedded" or "url"`)
+		}
+		return c.opts.Containers(ctx, spec.Capability, spec.Name, spec.Image)
+	}
+	s, base, kept := services[spec.Capability], "", "in memory only"
+	if c.opts.State != nil {
+		dir, err := c.opts.State()
+		if err != nil {
+			return nil, err
+		}
+		base = filepath.Join(dir, stateName(s, spec.Name))
+		kept = "kept in " + dir
+	}
+	e, err := s.start(ctx, base, c.opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	return embedded{e, kept}, nil
+}
+
+// stateName is the base name of what a server keeps.
+func stateName(s *service, binding string) string {
+	if binding == capability.DefaultBinding {
+		return s.name
+	}
+	return s.name + "-" + binding
+}
+
+// describe says what a server is, for people.
+func (c *Connections) describe(id serverID) string {
+	if e, ok := c.servers[id].(embedded); ok {
+		return "an embedded " + id.service.title + ", " + e.kept
+	}
+	return cmp.Or(id.image, id.service.title) + " in a container"
+}
+
+// Prune ends the servers and plugins that the last Connect did not ask for. Call it once the
+// bindings that used them are gone.
+func (c *Connections) Prune(ctx context.Context) error {
+	c.mu.Lock()
+	var gone []Server
+	for id, s := range c.servers {
+		if !c.needed[id] {
+			gone = append(gone, s)
+			delete(c.servers, id)
+		}
+	}
+	c.mu.Unlock()
+	for _, p := range c.plugins.prune() {
+		gone = append(gone, pluginServer{p})
+	}
+	errs := make([]error, len(gone))
+	var ending sync.WaitGroup
+	for i, s := range gone {
+		ending.Go(func() { errs[i] = s.Close(ctx) })
+	}
+	ending.Wait()
+	return errors.Join(errs...)
+}
+
+// Export writes a copy of what the embedded servers keep into the empty folder
+// dir, each in the form and under the name in which it is kept, while they serve.
+func (c *Connections) Export(ctx context.Context, dir string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for id, s := range c.servers {
+		if e, ok := s.(embedded); ok {
+			errs = append(errs, e.Export(ctx, filepath.Join(dir, stateName(id.service, id.binding))))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Services lists the capabilities whose service these connections can embed.
+func Services() []string {
+	var list []string
+	for id := range services {
+		list = append(list, id)
+	}
+	slices.Sort(list)
+	return list
+}
