@@ -162,6 +162,10 @@ var rules = []rule{
 		"capability", "harness/companion", "harness/images",
 	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "testscripts/parity"}},
 	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
+	{packages: "harness", imports: []string{
+		"capability", "devhost", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
+		"harness/companion", "harness/faults", "wapc", "wascap",
+	}, tests: []string{"capability/payload/...", "harness/containers", "templates"}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
