@@ -127,7 +127,8 @@ var rules = []rule{
 	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
 	{packages: "devhost/control"},
 	{packages: "devhost/fault", imports: []string{"capability", "devhost/manifest"}, tests: []string{
-		"capability/keyvalue", "capability/payload/...", "emulators/redis",
+		"capability/blobstore", "capability/keyvalue", "capability/messaging", "capability/payload/...",
+		"emulators/nats", "emulators/redis", "emulators/s3",
 	}},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
