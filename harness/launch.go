@@ -82,7 +82,7 @@ func prepare(ctx context.Context, o *Options) (*subject, error) {
 		return buildProject(ctx, o)
 	}
 	if o.Project != "" || o.Providers == providersManifest {
-		return nil, errors.New("Module has no project: leave Project empty, and say in Providers or Services where its services are")
+		return nil, errors.New("a Module has no project: leave Project empty, and say in Providers or Services where its services are")
 	}
 	module, err := os.ReadFile(o.Module)
 	if err != nil {
@@ -144,10 +144,10 @@ func specify(o *Options, s *subject) ([]manifest.Bind, error) {
 		}
 		i := slices.IndexFunc(specs, func(b manifest.Bind) bool { return b.Capability == id && b.Name == name })
 		if i < 0 || !manifest.HasService(id) {
-			return nil, fmt.Errorf("Services: the guest has no service %s; it has %s", target, strings.Join(targets(specs), ", "))
+			return nil, fmt.Errorf("in Services: the guest has no service %s; it has %s", target, strings.Join(targets(specs), ", "))
 		}
 		if err := move(&specs[i], place); err != nil {
-			return nil, fmt.Errorf("Services: %s: %w", target, err)
+			return nil, fmt.Errorf("in Services: %s: %w", target, err)
 		}
 	}
 	return specs, nil
