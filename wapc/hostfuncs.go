@@ -182,6 +182,7 @@ func (in *instance) hostCall(form callForm, stack []uint64) {
 	} else if run.marred {
 		run.mishaps.hostText, run.mishaps.lastErr = "", nil
 	}
+	in.hostAnswerLen.set(int32(len(run.hostAnswer)))
 }
 
 // failed notes that a host call failed.
