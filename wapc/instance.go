@@ -136,7 +136,9 @@ func (in *instance) begin(caller context.Context, operation string, timeout time
 	}
 	run.log.clear()
 	in.memory.refused = 0
-	in.hostAnswerLen.set(unknown)
+	if in.hostAnswerLen.length != unknown {
+		in.hostAnswerLen.set(unknown)
+	}
 }
 
 // end leaves nothing behind that is the caller's or the Host's.
