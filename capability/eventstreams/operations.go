@@ -15,6 +15,7 @@ import (
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/internal/natsconn"
 	pb "github.com/waxosuit/waxo/capability/payload/eventstreampb"
+	"github.com/waxosuit/waxo/capability/payload/wire"
 )
 
 const (
@@ -117,7 +118,7 @@ type search struct {
 
 	last    *jetstream.RawStreamMsg // the newest event that must be found
 	results pb.StreamResults
-	size    int // of the results, about
+	size    int // of the encoded results
 	largest int // of the events
 }
 
@@ -213,7 +214,7 @@ func (q *search) take(msg jetstream.Msg) (done bool, err error) {
 	}
 	q.results.Events = append(q.results.Events, event)
 	q.largest = max(q.largest, len(msg.Data()))
-	if q.size += event.ProtoSize() + 6; q.size > maxResponse {
+	if q.size += 1 + wire.SizeLen(event.ProtoSize()); q.size > maxResponse {
 		return true, tooLarge("the events of the stream %s that were asked for take more than %d bytes: ask for a shorter range of time, or give a count", natsconn.Quote(q.stream), maxResponse)
 	}
 	return uint64(len(q.results.Events)) >= q.most || meta.Sequence.Stream >= q.last.Sequence, nil

@@ -17,6 +17,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/capability/plugin"
 )
 
@@ -80,6 +81,8 @@ func beA(mode string) error {
 		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: goplugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "OTHER", MagicCookieValue: "other"}})
 	case "host":
 		return beAHost(os.Getenv(fileKey))
+	case "redis":
+		return plugin.Serve(keyvalue.New(nil))
 	case "no capability":
 		return plugin.Serve(&testProvider{})
 	case "does not close":

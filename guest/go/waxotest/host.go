@@ -29,11 +29,13 @@ import (
 	waxo "github.com/waxosuit/waxo/guest/go"
 	"github.com/waxosuit/waxo/guest/go/blob"
 	"github.com/waxosuit/waxo/guest/go/clock"
+	"github.com/waxosuit/waxo/guest/go/events"
 	"github.com/waxosuit/waxo/guest/go/extras"
 	"github.com/waxosuit/waxo/guest/go/http"
 	"github.com/waxosuit/waxo/guest/go/internal/abi"
 	"github.com/waxosuit/waxo/guest/go/kv"
 	"github.com/waxosuit/waxo/guest/go/log"
+	"github.com/waxosuit/waxo/guest/go/msg"
 )
 
 // Host is a host in memory. Each has stores of its own, a clock that stands still
@@ -56,6 +58,10 @@ type Host struct {
 	outgoing func(Request) *Response
 
 	downloads []download // to be delivered
+	published []Message
+	answering func(Message) (string, error)
+	asked     int
+	streams   map[string]*streams // by binding
 }
 
 // Entry is one entry of the log.
@@ -75,6 +81,7 @@ func New(t testing.TB) *Host {
 		now:      time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
 		stores:   make(map[string]*store),
 		blobs:    make(map[string]*blobStore),
+		streams:  make(map[string]*streams),
 		random:   rand.New(rand.NewPCG(1, 2)),
 	}
 	var err error
@@ -205,6 +212,10 @@ func (s service) Call(binding, capability, operation string, payload []byte) ([]
 		return h.generate(name, payload)
 	case http.ClientCapability:
 		return h.performRequest(name, payload)
+	case msg.Capability:
+		return h.message(binding, name, payload)
+	case events.Capability:
+		return h.streamsOf(binding).call(name, payload, h.now)
 	}
 	return nil, &waxo.Error{Code: "unsupported", Message: "waxotest has no capability " + capability}
 }

@@ -25,6 +25,8 @@ var rows = []row{
 	{"a warm start's compilation, Go guest", "BenchmarkCompile/warm", "ms", "ms", "", "the engine with its cache", "x-bare", ""},
 	{"HTTP echo of 1 KiB, Go guest, 64 connections: CPU time a request", "BenchmarkEcho", "us-CPU/req", "µs", "native-us-CPU/req", "net/http", "x-native", "1.15"},
 	{"key-value GET over HTTP, Go guest: CPU time a request", "BenchmarkKeyValueGet", "us-CPU/req", "µs", "native-us-CPU/req", "net/http with the same client", "x-native", "1.2"},
+	{"a call of a provider plugin, 64 B", "BenchmarkPluginEcho/64", "us/call", "µs", "socket-us/call", "a bare socket and back", "x-socket", ""},
+	{"key-value GET, provider as a plugin, 16 callers", "BenchmarkPluginKeyValue/callers=16", "us/call", "µs", "built-in-us/call", "the same provider built in", "x-built-in", ""},
 	{"exec to first answer, Go guest, warm cache", "BenchmarkColdStart/go-warm", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", "9"},
 	{"exec to first answer, small guest, warm cache", "BenchmarkColdStart/small-warm", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", "2"},
 	{"exec to first answer, Go guest, empty cache", "BenchmarkColdStart/go-cold", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", ""},
