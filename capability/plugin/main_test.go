@@ -185,8 +185,6 @@ func (p *testProvider) Call(ctx context.Context, c capability.Call) ([]byte, err
 	case "Hang":
 		<-ctx.Done()
 		return nil, ctx.Err()
-	case "HangForEver":
-		select {}
 	case "Exit":
 		os.Exit(7)
 	case "Pid":
