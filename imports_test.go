@@ -127,7 +127,8 @@ var rules = []rule{
 	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
 	{packages: "devhost/control"},
 	{packages: "devhost/fault", imports: []string{"capability", "devhost/manifest"}, tests: []string{
-		"capability/keyvalue", "capability/payload/...", "emulators/redis",
+		"capability/blobstore", "capability/keyvalue", "capability/messaging", "capability/payload/...",
+		"emulators/nats", "emulators/redis", "emulators/s3",
 	}},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
@@ -161,6 +162,10 @@ var rules = []rule{
 		"capability", "harness/companion", "harness/images",
 	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "testscripts/parity"}},
 	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
+	{packages: "harness", imports: []string{
+		"capability", "devhost", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
+		"harness/companion", "harness/faults", "wapc", "wascap",
+	}, tests: []string{"capability/payload/...", "harness/containers", "templates"}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.

@@ -46,7 +46,7 @@ func (t *Bindings[T]) Has(id BindingID) bool {
 func (t *Bindings[T]) IDs() []BindingID { return slices.Collect(maps.Keys(t.entries())) }
 
 // Use looks id up for one call, which must Release it. The error is one of
-// CodeUnavailable.
+// CodeUnavailable, for which Unbound holds.
 func (t *Bindings[T]) Use(id BindingID) (*Bound[T], error) {
 	b, ok := t.entries()[id]
 	for ok {
@@ -58,7 +58,7 @@ func (t *Bindings[T]) Use(id BindingID) (*Bound[T], error) {
 			return b, nil
 		}
 	}
-	return nil, &Error{Code: CodeUnavailable, Message: fmt.Sprintf("the binding %q of the guest %s is not bound to this provider", id.Name, id.Guest)}
+	return nil, &Error{Code: CodeUnavailable, Message: fmt.Sprintf("the binding %q of the guest %s is not bound to this provider", id.Name, id.Guest), unbound: true}
 }
 
 // Add enters a binding. The error is one of CodeConflict where id is bound

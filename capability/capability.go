@@ -32,8 +32,9 @@ type Provider interface {
 	Call(ctx context.Context, c Call) ([]byte, error)
 
 	// Unbind ends a binding: what it started for the guest has stopped when it
-	// returns, work in hand is finished first within ctx. To unbind what is
-	// not bound is no error.
+	// returns, work in hand is finished first within ctx. Where that is work of
+	// the guest, the guest's calls are served until it is. To unbind what is not
+	// bound is no error.
 	Unbind(ctx context.Context, b BindingID) error
 
 	// Close ends all bindings and releases everything. It may be called twice.

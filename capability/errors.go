@@ -49,6 +49,16 @@ type Error struct {
 	Code    Code
 	Message string // for people; says what to do where something can be done
 	Detail  string // more for a developer (stack, log lines); never leaves the host outside development
+
+	unbound bool // see Unbound
+}
+
+// Unbound tells whether err says that the binding which a call named is not bound,
+// or not any more, so that nothing came of the call. It does not survive the way to
+// another process.
+func Unbound(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.unbound
 }
 
 // Error returns the form that crosses boundaries: the code, a colon, the

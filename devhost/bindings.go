@@ -33,6 +33,7 @@ type bound struct {
 	id         capability.BindingID
 	operations []string      // what the provider declares; nil: any
 	changed    chan struct{} // closed when the change is over; nil: it stands
+	leaving    *bound        // the one before, as long as it serves
 	outage     outage
 }
 
@@ -85,7 +86,8 @@ func (h *Host) bindOne(ctx context.Context, b Bind) error {
 	}
 	over := make(chan struct{})
 	defer close(over)
-	h.set(key, &bound{changed: over})
+	// What the binding before has the guest do may call it until that is done.
+	h.set(key, &bound{changed: over, leaving: old})
 	if old == nil {
 		return h.bind(ctx, key, b)
 	}
@@ -94,6 +96,7 @@ func (h *Host) bindOne(ctx context.Context, b Bind) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.opts.Limits.DrainTimeout)
 	defer cancel()
 	err := old.Provider.Unbind(ctx, old.id)
+	h.set(key, &bound{changed: over})
 	if err == nil {
 		if err = h.bind(ctx, key, b); err == nil {
 			return nil
@@ -206,8 +209,9 @@ func (k bindingKey) incoming() bool {
 }
 
 // lookup finds the binding that a guest names, and the bindings that it is one
-// of. It waits for one that is being changed.
-func (h *Host) lookup(ctx context.Context, id, name string) (*map[bindingKey]*bound, *bound, error) {
+// of. It waits for one that is being changed, unless the one before still serves:
+// a call that found it gone names it.
+func (h *Host) lookup(ctx context.Context, id, name string, gone *bound) (*map[bindingKey]*bound, *bound, error) {
 	if name == "" {
 		name = capability.DefaultBinding
 	}
@@ -219,6 +223,8 @@ func (h *Host) lookup(ctx context.Context, id, name string) (*map[bindingKey]*bo
 			return nil, nil, notBound(*all, id, name)
 		case b.changed == nil:
 			return all, b, nil
+		case b.leaving != nil && b.leaving != gone:
+			return all, b.leaving, nil
 		}
 		select {
 		case <-b.changed:

@@ -36,7 +36,7 @@ func TestHostCallsReachTheBoundProvider(t *testing.T) {
 			t.Fatalf("%s: %q, %v", operation, answer, err)
 		}
 	}
-	if _, _, err := h.lookup(t.Context(), capability.KeyValue, "other"); err == nil || !strings.Contains(err.Error(), `add a [[bind]] with name = "other" to waxo.toml`) {
+	if _, _, err := h.lookup(t.Context(), capability.KeyValue, "other", nil); err == nil || !strings.Contains(err.Error(), `add a [[bind]] with name = "other" to waxo.toml`) {
 		t.Errorf("a binding that is missing: %v", err)
 	}
 	for _, c := range p.calls {

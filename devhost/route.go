@@ -66,11 +66,18 @@ func (g guestHost) HostCall(ctx context.Context, call wapc.HostCall) ([]byte, er
 	r, ok := g.routes.get(name)
 	if !ok || r.bindings != g.host.bindings.Load() {
 		var err error
-		if r, err = g.route(ctx, name); err != nil {
+		if r, err = g.route(ctx, name, nil); err != nil {
 			return nil, err
 		}
 	}
 	answer, err := r.bound.Provider.Call(ctx, capability.Call{BindingID: r.bound.id, Operation: r.operation, Payload: call.Payload, Into: call.Into})
+	if err != nil && capability.Unbound(err) {
+		// It was just about to go: there may be another one in its place.
+		if r, err = g.route(ctx, name, r.bound); err != nil {
+			return nil, err
+		}
+		answer, err = r.bound.Provider.Call(ctx, capability.Call{BindingID: r.bound.id, Operation: r.operation, Payload: call.Payload, Into: call.Into})
+	}
 	if err != nil || r.bound.outage.away.Load() {
 		r.bound.outage.observe(err)
 	}
@@ -78,8 +85,8 @@ func (g guestHost) HostCall(ctx context.Context, call wapc.HostCall) ([]byte, er
 }
 
 // route finds out where a host call goes and whether the claims grant it, and
-// remembers it if they do.
-func (g *Guest) route(ctx context.Context, name callName) (r route, err error) {
+// remembers it if they do. gone is a binding that is not there any more.
+func (g *Guest) route(ctx context.Context, name callName, gone *bound) (r route, err error) {
 	id, operation, err := capability.Resolve(name.namespace, name.operation)
 	if err != nil {
 		return r, err
@@ -94,7 +101,7 @@ func (g *Guest) route(ctx context.Context, name callName) (r route, err error) {
 		id = target
 	}
 	r.operation = operation
-	if r.bindings, r.bound, err = g.host.lookup(ctx, id, name.binding); err != nil {
+	if r.bindings, r.bound, err = g.host.lookup(ctx, id, name.binding, gone); err != nil {
 		return r, err
 	}
 	if err := r.bound.declares(operation); err != nil {

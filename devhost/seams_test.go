@@ -201,6 +201,74 @@ func TestCallsWaitForABindingThatIsChanged(t *testing.T) {
 	}
 }
 
+// leaver is a provider that brings calls in, and whose Unbind has the guest handle
+// two more: one before the binding is gone, one after.
+type leaver struct {
+	recorder
+	bindings capability.Bindings[capability.Dispatcher]
+	answers  chan string
+	missed   chan struct{} // told of calls that found no binding
+}
+
+func (l *leaver) Bind(_ context.Context, b capability.Binding, d capability.Dispatcher) error {
+	return l.bindings.Add(b.BindingID, d)
+}
+
+func (l *leaver) Call(ctx context.Context, c capability.Call) ([]byte, error) {
+	b, err := l.bindings.Use(c.BindingID)
+	if err != nil {
+		l.missed <- struct{}{}
+		return nil, err
+	}
+	defer b.Release()
+	return l.recorder.Call(ctx, c)
+}
+
+func (l *leaver) Unbind(ctx context.Context, id capability.BindingID) error {
+	b, err := l.bindings.Use(id)
+	if err != nil {
+		return nil
+	}
+	d := b.Value
+	deliver := func(ctx context.Context, payload string) {
+		reply, err := d.Dispatch(ctx, capability.OpDeliverMessage, hostCall(capability.Messaging, capability.OpPublish, payload), nil)
+		l.answers <- fmt.Sprint(string(reply.Payload), err)
+	}
+	deliver(ctx, "before")
+	b.Release()
+	if _, _, err = l.bindings.Remove(ctx, id); err == nil && len(l.answers) == 1 {
+		go deliver(context.Background(), "after")
+		select {
+		case <-l.missed:
+		case <-ctx.Done():
+		}
+	}
+	return err
+}
+
+// TestABindingServesUntilItIsGone: where a binding is changed that has the guest do
+// something, the guest's calls are served for as long as that takes, and by the new
+// one then.
+func TestABindingServesUntilItIsGone(t *testing.T) {
+	s, p := newSigner(t), &leaver{recorder: recorder{capability: capability.Messaging}, answers: make(chan string, 10), missed: make(chan struct{}, 10)}
+	h := newHost(t, nil)
+	bind := func(value string) error {
+		return h.Bind(t.Context(), s.identity(), []Bind{{Capability: capability.Messaging, Provider: p, Config: map[string]string{"value": value}}})
+	}
+	if err := bind("old"); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, h, s.sign(guestModule, nil, capability.Messaging), "")
+	if err := bind("new"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"got before<nil>", "got after<nil>"} {
+		if got := receive(t, p.answers); got != want {
+			t.Errorf("answered %q, want %q", got, want)
+		}
+	}
+}
+
 func TestPruneLeavesCallsOfReplacedGuestsTheirBindings(t *testing.T) {
 	s, p := newSigner(t), newSlow(capability.KeyValue)
 	h := newHost(t, nil)

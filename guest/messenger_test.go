@@ -120,7 +120,7 @@ func TestMessenger(t *testing.T) {
 	if m := arrives("outside.x", "a message"); m.ReplyTo != "there" {
 		t.Errorf("forwarded %+v", m)
 	}
-	ask("ask", "nobody", `they say unavailable: nobody subscribes to "nobody", so nobody answers`)
+	ask("ask", "nobody", `they say not_found: nobody subscribes to "nobody", so nobody answers`)
 	ask("ask", "$JS.API.INFO", "they say denied: the subject...")
 	ask("write", "plain one", "1")
 	ask("write", "plain two", "2")

@@ -25,8 +25,8 @@
 // id; nobody ever sees a part of it. A blob of 0 bytes is there after StartUpload.
 //
 // One upload of a blob is under way at a time for a binding: a second StartUpload
-// is CodeConflict until the first has ended, and so is any that finds
-// Options.MaxTransfers others under way (CodeOverloaded). An upload that fails
+// is CodeConflict until the first has ended. Where Options.MaxTransfers others are
+// under way, it is CodeOverloaded. An upload that fails
 // for a reason of the server's has ended; one that gets no chunk for
 // Options.UploadIdle is given up. Small chunks are gathered into parts of 5 MiB
 // or more, so an upload holds that much memory, however large the blob: up to
@@ -92,7 +92,8 @@ type Options struct {
 	UploadIdle time.Duration
 
 	// MaxTransfers bounds the uploads, and likewise the downloads, that are under
-	// way for one binding. Default: 16.
+	// way for one binding. Each of them holds 5 MiB of memory as a rule, and never
+	// more than 16. Default: 16.
 	MaxTransfers int
 
 	// Log is told of downloads that end early, and of uploads that are given up.

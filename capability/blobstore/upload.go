@@ -196,10 +196,10 @@ func (u *upload) check(c *pb.FileChunk) error {
 // take adds bytes to u, and sends what is a part. The last ones make the blob.
 func (s *store) take(ctx context.Context, u *upload, data []byte) error {
 	u.got += uint64(len(data))
-	if u.part == nil {
-		u.part = make([]byte, 0, min(uint64(u.partSize), u.total))
-	}
 	for len(data) > 0 {
+		if u.part == nil {
+			u.part = make([]byte, 0, min(uint64(u.partSize), u.total))
+		}
 		// What goes out is always our own: the client may still read it when it
 		// has given up.
 		n := min(len(data), u.partSize-len(u.part))
@@ -219,8 +219,9 @@ func (s *store) take(ctx context.Context, u *upload, data []byte) error {
 
 // send sends a part. Sent twice, it is the same part.
 func (s *store) send(ctx context.Context, u *upload) error {
-	number := int32(len(u.sent) + 1)
+	number, tries := int32(len(u.sent)+1), 0
 	out, err := attempts(ctx, func() (*s3.UploadPartOutput, error) {
+		tries++
 		return s.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: u.bucket, Key: u.key, UploadId: u.id, PartNumber: &number,
 			Body: bytes.NewReader(u.part), ContentLength: aws.Int64(int64(len(u.part))),
@@ -230,7 +231,9 @@ func (s *store) send(ctx context.Context, u *upload) error {
 		return err
 	}
 	u.sent = append(u.sent, types.CompletedPart{PartNumber: &number, ETag: out.ETag})
-	u.part = u.part[:0]
+	if u.part = u.part[:0]; tries > 1 {
+		u.part = nil // the one that failed may still be read
+	}
 	return nil
 }
 

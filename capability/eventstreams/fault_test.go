@@ -106,3 +106,29 @@ func TestFaultyNetwork(t *testing.T) {
 		wait(t, "the connection to come back", func() bool { return call(t.Context()) == nil })
 	}
 }
+
+// TestServerStartsAnew: a server that has lost everything is as good as an empty
+// one, for those that are bound already.
+func TestServerStartsAnew(t *testing.T) {
+	s := start(t, nil)
+	addr := s.Addr()
+	g, events := collect()
+	p := bind(t, s.URL(), g, nil, map[string]string{"deliver": "s"})
+	mustWrite(t, p, "s", "before")
+	receive(t, events, "the event")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the loss to be noticed", func() bool { _, err := write(t.Context(), p, "s", "lost"); return err != nil })
+	start(t, &nats.Options{Addr: addr})
+	wait(t, "the connection to come back", func() bool {
+		found, err := query(t.Context(), p, &pb.StreamQuery{StreamID: "s"})
+		return err == nil && len(found) == 0
+	})
+	if id := mustWrite(t, p, "s", "after"); id != "1" {
+		t.Errorf("the first event has the id %s", id)
+	}
+	if e := receive(t, events, "the event"); e.Values["v"] != "after" {
+		t.Errorf("delivered %+v", e)
+	}
+}

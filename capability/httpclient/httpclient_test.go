@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -54,9 +55,7 @@ func TestRequest(t *testing.T) {
 	usual := http.Header{"Accept-Encoding": {"gzip"}, "User-Agent": {"waxo/0.1.0"}}
 	with := func(more http.Header) http.Header {
 		h := usual.Clone()
-		for name, values := range more {
-			h[name] = values
-		}
+		maps.Copy(h, more)
 		return h
 	}
 	for _, test := range []struct {

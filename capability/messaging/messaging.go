@@ -30,9 +30,9 @@
 // Errors: CodeInvalid for a payload that cannot be decoded or makes no sense,
 // CodeUnsupported for another operation, CodeTooLarge for a message that is beyond
 // the server's limit (1 MiB as a rule), CodeDenied where the server forbids the
-// subject or it is one of the server's own, CodeUnavailable where there is no
-// connection, where it is lost during the call, and where nobody subscribes to
-// what is asked, CodeDeadline and CodeCanceled as the context says, CodeInternal
+// subject or it is one of the server's own, CodeNotFound where nobody subscribes to
+// what is asked, CodeUnavailable where there is no connection and where it is lost
+// during the call, CodeDeadline and CodeCanceled as the context says, CodeInternal
 // for what else the server answers.
 package messaging
 

@@ -63,7 +63,7 @@ func (n *binding) request(ctx context.Context, c capability.Call) (answer []byte
 		reply, err := n.conn.NATS.RequestWithContext(ctx, req.Subject, req.Body)
 		switch {
 		case errors.Is(err, nats.ErrNoResponders):
-			return &capability.Error{Code: capability.CodeUnavailable, Message: fmt.Sprintf("nobody subscribes to %s, so nobody answers", natsconn.Quote(req.Subject))}
+			return &capability.Error{Code: capability.CodeNotFound, Message: fmt.Sprintf("nobody subscribes to %s, so nobody answers", natsconn.Quote(req.Subject))}
 		case errors.Is(err, context.DeadlineExceeded):
 			return &capability.Error{Code: capability.CodeDeadline, Message: fmt.Sprintf("no answer to the request to %s came in time", natsconn.Quote(req.Subject))}
 		case err == nil:

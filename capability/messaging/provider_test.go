@@ -39,7 +39,7 @@ func TestReplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		if err := other.PublishRequest("greet", "answers", []byte(fmt.Sprint(i))); err != nil {
+		if err := other.PublishRequest("greet", "answers", fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
 		}
 		m, err := inbox.NextMsg(10 * time.Second)
@@ -89,7 +89,7 @@ func TestConcurrency(t *testing.T) {
 		other := client(t, url)
 		const messages = 100
 		for i := range messages {
-			if err := other.Publish(fmt.Sprintf("many.%d.x", limit), []byte(fmt.Sprintf("%03d", i))); err != nil {
+			if err := other.Publish(fmt.Sprintf("many.%d.x", limit), fmt.Appendf(nil, "%03d", i)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -116,11 +116,12 @@ func left(t *testing.T, engine *client.Client, session string) string {
 	if len(list.Items) == 0 && len(networks.Items) == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%d networks, %d containers:", len(networks.Items), len(list.Items))
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("%d networks, %d containers:", len(networks.Items), len(list.Items)))
 	for _, c := range list.Items {
-		text += fmt.Sprint(" ", c.Names, " ", c.State)
+		text.WriteString(fmt.Sprint(" ", c.Names, " ", c.State))
 	}
-	return text
+	return text.String()
 }
 
 // eventually waits until what is wrong is empty.

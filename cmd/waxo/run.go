@@ -95,6 +95,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if err != nil {
 		return err
 	}
+	defer a.ballast()()
 	plugins, err := f.plugins.options(a, log, f.allowDev)
 	if err != nil {
 		return err

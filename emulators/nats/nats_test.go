@@ -316,7 +316,7 @@ func TestExport(t *testing.T) {
 	go func() {
 		seq := uint64(20)
 		for ctx.Err() == nil {
-			if ack, err := js.Publish(ctx, "busy.x", []byte(fmt.Sprint(seq+1))); err == nil {
+			if ack, err := js.Publish(ctx, "busy.x", fmt.Append(nil, seq+1)); err == nil {
 				seq = ack.Sequence
 			}
 		}

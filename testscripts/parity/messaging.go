@@ -169,7 +169,7 @@ func requestsAtOnce(s *Session) {
 func noAnswer(s *Session) {
 	messages := inbox(s, 10)
 	s.WantError(request, &pb.RequestMessage{Subject: s.Name("nobody"), TimeoutMs: 10_000},
-		`unavailable: nobody subscribes to "p~~~~~~~~~~~nobody", so nobody answers`)
+		`not_found: nobody subscribes to "p~~~~~~~~~~~nobody", so nobody answers`)
 	s.WantError(request, &pb.RequestMessage{Subject: s.Name("hole"), TimeoutMs: 50},
 		`deadline: no answer to the request to "p~~~~~~~~~~~hole" came in time`)
 	s.WantError(request, &pb.RequestMessage{Subject: s.Name("hole"), TimeoutMs: -1},

@@ -83,12 +83,12 @@ func TestWindow(t *testing.T) {
 		{events.Window{From: 1, To: math.MaxUint64, Count: math.MaxUint64}, "01234"},
 	} {
 		found, err := events.Query("s", test.w)
-		got := ""
+		var got strings.Builder
 		for _, e := range found {
-			got += e.Values["i"]
+			got.WriteString(e.Values["i"])
 		}
-		if err != nil || got != test.want {
-			t.Errorf("%+v finds %q, %v; want %q", test.w, got, err, test.want)
+		if err != nil || got.String() != test.want {
+			t.Errorf("%+v finds %q, %v; want %q", test.w, got.String(), err, test.want)
 		}
 	}
 	if _, err := events.Query("s", events.Window{From: 2, To: 1}); !errors.Is(err, waxo.ErrInvalid) {

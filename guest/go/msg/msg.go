@@ -99,7 +99,7 @@ func (b *Broker) Send(m *Message) error {
 // Request sends a message and returns the first answer to it, which is the caller's
 // own. It waits for a number of milliseconds, 0 for as long as the host lets a call
 // take; an answer that does not come in time is a waxo.ErrDeadline. Where nobody
-// subscribes to the subject it is a waxo.ErrUnavailable.
+// subscribes to the subject it is a waxo.ErrNotFound.
 func (b *Broker) Request(subject string, body []byte, milliseconds int) ([]byte, error) {
 	if milliseconds < 0 {
 		return nil, &waxo.Error{Code: "invalid", Message: "msg: a request cannot wait for " + strconv.Itoa(milliseconds) + " milliseconds: 0 is for as long as the call may take"}

@@ -58,7 +58,7 @@ func TestPublish(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	h := newHost(t)
-	if _, err := msg.Request("a", nil, 0); !errors.Is(err, waxo.ErrUnavailable) {
+	if _, err := msg.Request("a", nil, 0); !errors.Is(err, waxo.ErrNotFound) {
 		t.Errorf("nobody there: %v", err)
 	}
 	h.Answering(func(m waxotest.Message) (string, error) {

@@ -119,7 +119,7 @@ func (h *Host) request(m Message, milliseconds int64) ([]byte, error) {
 	}
 	answer := h.answering
 	if answer == nil {
-		return nil, &waxo.Error{Code: "unavailable", Message: "nobody subscribes to " + m.Subject + ", so nobody answers: in a test, Host.Answering stands for others"}
+		return nil, &waxo.Error{Code: "not_found", Message: "nobody subscribes to " + m.Subject + ", so nobody answers: in a test, Host.Answering stands for others"}
 	}
 	h.mu.Unlock()
 	defer h.mu.Lock()
