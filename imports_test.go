@@ -38,6 +38,7 @@ const (
 	wazero    = "github.com/tetratelabs/wazero"
 
 	testcontainers = "github.com/testcontainers/testcontainers-go"
+	toxiproxy      = "github.com/Shopify/toxiproxy/v2"
 )
 
 // A rule says what the packages of a folder may import beside the standard
@@ -98,13 +99,13 @@ var rules = []rule{
 	// Providers in other processes, on both sides.
 	{packages: "capability/plugin", imports: []string{
 		"capability", "capability/payload/...", "wascap", goPlugin + "/...", "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...", "golang.org/x/sys/unix",
-	}},
+	}, tests: []string{"capability/keyvalue", "emulators/redis"}},
 
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
 	{packages: "guest/go/...", imports: []string{"guest/go/..."}, tests: []string{"capability", "capability/payload/..."}},
 	{packages: "guest", imports: []string{"guest/go"}, tests: []string{
-		"capability/...", "emulators/nats", "emulators/redis", "guest/go/...", "guest/guesttest",
+		"capability/...", "emulators/...", "guest/go/...", "guest/guesttest",
 	}},
 	{packages: "guest/guesttest", imports: []string{wazero + "/..."}},
 
@@ -126,7 +127,8 @@ var rules = []rule{
 	{packages: "devhost/build", imports: []string{"devhost/manifest"}},
 	{packages: "devhost/control"},
 	{packages: "devhost/fault", imports: []string{"capability", "devhost/manifest"}, tests: []string{
-		"capability/keyvalue", "capability/payload/...", "emulators/redis",
+		"capability/blobstore", "capability/keyvalue", "capability/messaging", "capability/payload/...",
+		"emulators/nats", "emulators/redis", "emulators/s3",
 	}},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
@@ -139,6 +141,7 @@ var rules = []rule{
 	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
 	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
+	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin"}, command: true},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
@@ -150,7 +153,7 @@ var rules = []rule{
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
 	// reaches all of this through a companion process.
-	{packages: "harness/images", imports: []string{"github.com/containerd/errdefs", "github.com/moby/moby/..."}},
+	{packages: "harness/images", imports: []string{"github.com/containerd/errdefs", "github.com/moby/moby/..."}, tests: []string{"github.com/moby/docker-image-spec/..."}},
 	{packages: "harness/images/reaper", command: true},
 	{packages: "harness/images/build", imports: []string{"github.com/moby/moby/client", "harness/images"}, command: true},
 	{packages: "harness/companion", tests: []string{"capability"}},
@@ -158,6 +161,11 @@ var rules = []rule{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
 	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "testscripts/parity"}},
+	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
+	{packages: "harness", imports: []string{
+		"capability", "devhost", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
+		"harness/companion", "harness/faults", "wapc", "wascap",
+	}, tests: []string{"capability/payload/...", "harness/containers", "templates"}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
@@ -186,6 +194,7 @@ var homes = []struct {
 	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness/containers"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{testcontainers, []string{"harness/containers"}},
+	{toxiproxy, []string{"harness/faults"}},
 	{"github.com/moby/moby", []string{"harness/containers", "harness/images/...", "cmd/waxo-containers"}},
 }
 

@@ -111,7 +111,7 @@ func (h *Host) bindOne(ctx context.Context, b Bind) error {
 func (h *Host) bind(ctx context.Context, key bindingKey, b Bind) error {
 	offer := b.Provider.Describe()
 	n := &bound{Bind: b, id: capability.BindingID{Guest: h.owner.Key, Name: key.name}, operations: offer.Operations}
-	n.outage.log = h.opts.Log.With("capability", b.Capability, "binding", key.name)
+	n.outage.log, n.outage.capability, n.outage.binding = h.opts.Log, b.Capability, key.name
 	err := fmt.Errorf("the provider %q is one of %s", offer.Name, offer.Capability)
 	if offer.Capability == b.Capability {
 		err = b.Provider.Bind(ctx, capability.Binding{

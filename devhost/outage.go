@@ -16,7 +16,9 @@ const quiet = 5 * time.Second
 // outage makes two lines of the many calls that fail while the service of a binding
 // is away: one when it begins, one when it is over.
 type outage struct {
-	log  *slog.Logger
+	log                 *slog.Logger
+	capability, binding string
+
 	away atomic.Bool
 
 	mu     sync.Mutex
@@ -52,7 +54,7 @@ func (o *outage) fail(now time.Time, why *capability.Error) {
 	}
 	if o.silent && now.Sub(o.told) >= quiet {
 		o.silent, o.told = false, now
-		o.log.Warn("calls fail; the next line on it is when they do not", "error", why.Message)
+		o.log.Warn(o.capability+" fails", "binding", o.binding, "error", why.Message)
 	}
 }
 
@@ -67,6 +69,6 @@ func (o *outage) over(now time.Time) {
 	if o.silent {
 		return
 	}
-	o.log.Info("calls are answered again", "failed", o.failed, "after", now.Sub(o.since).Round(time.Millisecond))
+	o.log.Info(o.capability+" answers again", "binding", o.binding, "failed", o.failed, "after", now.Sub(o.since).Round(time.Millisecond))
 	o.failed, o.told = 0, now
 }

@@ -23,7 +23,7 @@ func plain(b *bytes.Buffer) *slog.Logger {
 
 func TestOutage(t *testing.T) {
 	var b bytes.Buffer
-	o := outage{log: plain(&b)}
+	o := outage{log: plain(&b), capability: "gpio:relay", binding: "default"}
 	now := time.Unix(0, 0)
 	why := &capability.Error{Code: capability.CodeUnavailable, Message: "refused"}
 	fail := func(times int) {
@@ -39,7 +39,7 @@ func TestOutage(t *testing.T) {
 		}
 		b.Reset()
 	}
-	const begins = `level=WARN msg="calls fail; the next line on it is when they do not" error=refused`
+	const begins = `level=WARN msg="gpio:relay fails" binding=default error=refused`
 	over()
 	lines()
 	fail(1000)
@@ -48,7 +48,7 @@ func TestOutage(t *testing.T) {
 	fail(1)
 	over()
 	over()
-	lines(`level=INFO msg="calls are answered again" failed=1001 after=10s`)
+	lines(`level=INFO msg="gpio:relay answers again" binding=default failed=1001 after=10s`)
 
 	// It comes and goes: that is told once the quiet is over, with all that failed.
 	for range 100 {
@@ -62,7 +62,7 @@ func TestOutage(t *testing.T) {
 	lines(begins)
 	now = now.Add(time.Second)
 	over()
-	lines(`level=INFO msg="calls are answered again" failed=102 after=6s`)
+	lines(`level=INFO msg="gpio:relay answers again" binding=default failed=102 after=6s`)
 }
 
 // TestOutageOfAProvider: a thousand calls that fail are one line.
@@ -94,12 +94,12 @@ func TestOutageOfAProvider(t *testing.T) {
 	answers(capability.CodeUnavailable, 500)
 	answers(capability.CodeDeadline, 500)
 	answers(capability.CodeInternal, 1)
-	if got := b.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `capability=wascap:keyvalue binding=default error="the server is away"`) {
+	if got := b.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `msg="wascap:keyvalue fails" binding=default error="the server is away"`) {
 		t.Errorf("it said %s", got)
 	}
 	b.Reset()
 	answers(capability.CodeNotFound, 1)
-	if got := b.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "answered again") || !strings.Contains(got, "failed=1000") {
+	if got := b.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "answers again") || !strings.Contains(got, "failed=1000") {
 		t.Errorf("it said %s", got)
 	}
 	b.Reset()

@@ -60,7 +60,7 @@ func TestLicense(t *testing.T) {
 // adds an eighth, and only those who ask for the clock need it.
 func TestImports(t *testing.T) {
 	const sdk = guest.GoSDKModule
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", sdk, sdk+"/http", sdk+"/kv", sdk+"/log", sdk+"/extras", sdk+"/msg", sdk+"/events")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", sdk, sdk+"/http", sdk+"/blob", sdk+"/kv", sdk+"/log", sdk+"/extras", sdk+"/msg", sdk+"/events")
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	out, err := cmd.Output()
 	if err != nil {

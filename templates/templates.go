@@ -2,7 +2,7 @@
 //
 // The Go files of a template are part of this module, so they are compiled,
 // vetted and tested like everything else; a project gets them as they are, with
-// its own go.mod and a copy of the SDK. In its other files the words project-name
+// its own go.mod and, for a guest, a copy of the SDK. In its other files the words project-name
 // stand for the project's name.
 package templates
 
@@ -24,6 +24,7 @@ type Template struct {
 	Name        string
 	Language    string // as in waxo.toml
 	Description string
+	Provider    bool // a provider plugin, not a guest: there is no waxo.toml
 }
 
 // Default is the template for those who name none.
@@ -32,8 +33,9 @@ const Default = "kvcounter"
 // List returns the templates, the default one first.
 func List() []Template {
 	return []Template{
-		{"kvcounter", "go", "counts requests in the key-value store"},
-		{"http", "go", "a JSON API with a router, and a page with a form"},
+		{Name: "kvcounter", Language: "go", Description: "counts requests in the key-value store"},
+		{Name: "http", Language: "go", Description: "a JSON API with a router, and a page with a form"},
+		{Name: "provider", Language: "go", Description: "a provider plugin: a key-value store in memory", Provider: true},
 	}
 }
 
@@ -49,17 +51,24 @@ type Options struct {
 	// ProjectName is the name in waxo.toml and the module in go.mod. The default is
 	// the last part of the folder's path.
 	ProjectName string
+
+	// Version is the version of this module that a provider's project requires. The
+	// default is none, and leaves it to "go mod tidy" to take the latest.
+	Version string
 }
 
-//go:embed kvcounter http
+//go:embed kvcounter http provider
 var files embed.FS
 
 const placeholder = "project-name"
 
-const gitignore = `.waxo/
-*.wasm
-*.nk
-`
+// module is this one, which providers import.
+const module = "github.com/waxosuit/waxo"
+
+const (
+	gitignore         = ".waxo/\n*.wasm\n*.nk\n"
+	gitignoreProvider = "plugins/\n*.nk\n"
+)
 
 // Write writes the template of that name into dir, and returns the paths of the
 // files within dir, sorted. dir must be absent or empty. On an error, dir is as it
@@ -68,7 +77,8 @@ func Write(dir, name string, opts *Options) ([]string, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	if !slices.ContainsFunc(List(), func(t Template) bool { return t.Name == name }) {
+	template, ok := Find(name)
+	if !ok {
 		return nil, fmt.Errorf("%w %q: there are %s", ErrUnknownTemplate, name, names())
 	}
 	dir, err := filepath.Abs(dir)
@@ -99,7 +109,7 @@ func Write(dir, name string, opts *Options) ([]string, error) {
 	}
 	defer os.RemoveAll(temp)
 	finished := filepath.Join(temp, project)
-	paths, err := fill(finished, name, project)
+	paths, err := fill(finished, template, project, opts.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +117,16 @@ func Write(dir, name string, opts *Options) ([]string, error) {
 		return paths, os.Rename(finished, dir)
 	}
 	return paths, moveEntries(finished, dir)
+}
+
+// Find returns the template of that name.
+func Find(name string) (Template, bool) {
+	all := List()
+	i := slices.IndexFunc(all, func(t Template) bool { return t.Name == name })
+	if i < 0 {
+		return Template{}, false
+	}
+	return all[i], true
 }
 
 func names() string {
@@ -140,11 +160,11 @@ func checkEmpty(dir string) (exists bool, err error) {
 }
 
 // fill makes the folder of a project and writes its files.
-func fill(dir, name, project string) ([]string, error) {
+func fill(dir string, t Template, project, version string) ([]string, error) {
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return nil, err
 	}
-	template, err := fs.Sub(files, name)
+	template, err := fs.Sub(files, t.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -169,18 +189,21 @@ func fill(dir, name, project string) ([]string, error) {
 			return nil, err
 		}
 	}
-	if err := write("go.mod", goMod(project)); err != nil {
+	mod, ignored := goMod(project), gitignore
+	if t.Provider {
+		mod, ignored = goModProvider(project, version), gitignoreProvider
+	}
+	if err := errors.Join(write("go.mod", mod), write(".gitignore", []byte(ignored))); err != nil {
 		return nil, err
 	}
-	if err := write(".gitignore", []byte(gitignore)); err != nil {
-		return nil, err
-	}
-	sdk, err := guest.WriteGoSDK(filepath.Join(dir, "sdk"))
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range sdk {
-		paths = append(paths, "sdk/"+path)
+	if !t.Provider {
+		sdk, err := guest.WriteGoSDK(filepath.Join(dir, "sdk"))
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range sdk {
+			paths = append(paths, "sdk/"+path)
+		}
 	}
 	slices.Sort(paths)
 	return paths, nil
@@ -189,6 +212,14 @@ func fill(dir, name, project string) ([]string, error) {
 func goMod(project string) []byte {
 	return fmt.Appendf(nil, "module %s\n\ngo %s\n\nrequire %s v%s\n\nreplace %[3]s => ./sdk\n",
 		project, guest.GoVersion, guest.GoSDKModule, guest.GoSDKVersion)
+}
+
+func goModProvider(project, version string) []byte {
+	text := fmt.Appendf(nil, "module %s\n\ngo %s\n", project, guest.GoVersion)
+	if version != "" {
+		text = fmt.Appendf(text, "\nrequire %s %s\n", module, version)
+	}
+	return text
 }
 
 // moveEntries moves what is in from into the empty folder to, or leaves that empty.

@@ -21,7 +21,13 @@ func TestWrite(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, want := range []string{".gitignore", "README.md", "go.mod", "main.go", "main_test.go", "sdk/go.mod", "waxo.toml"} {
+			wanted := []string{".gitignore", "README.md", "go.mod", "main.go", "main_test.go"}
+			texts := map[string]string{"go.mod": "module my-project\n", "README.md": "# my-project\n"}
+			if !template.Provider {
+				wanted = append(wanted, "sdk/go.mod", "waxo.toml")
+				texts["waxo.toml"] = `name = "my-project"`
+			}
+			for _, want := range wanted {
 				if !slices.Contains(paths, want) {
 					t.Errorf("%s is missing from %v", want, paths)
 				}
@@ -29,7 +35,7 @@ func TestWrite(t *testing.T) {
 			if found := filesIn(t, dir); !slices.Equal(found, paths) {
 				t.Errorf("the folder holds %v, reported were %v", found, paths)
 			}
-			for path, want := range map[string]string{"waxo.toml": `name = "my-project"`, "go.mod": "module my-project\n", "README.md": "# my-project\n"} {
+			for path, want := range texts {
 				if text := readFile(t, filepath.Join(dir, path)); !strings.Contains(text, want) {
 					t.Errorf("%s does not hold %s:\n%s", path, want, text)
 				}
@@ -46,6 +52,9 @@ func TestWrite(t *testing.T) {
 // TestProject has the go command work on what Write writes, offline.
 func TestProject(t *testing.T) {
 	for _, template := range templates.List() {
+		if template.Provider {
+			continue
+		}
 		t.Run(template.Name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "project")
 			if _, err := templates.Write(dir, template.Name, nil); err != nil {
@@ -64,6 +73,44 @@ func TestProject(t *testing.T) {
 				t.Errorf("the go command left %v, there were %v", after, before)
 			}
 		})
+	}
+}
+
+// TestProviderProject does the same with a provider's project. That requires this
+// module, which stands here in a version that no proxy has: the project gets it
+// with what it requires itself, as "go mod tidy" would do.
+func TestProviderProject(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "my-store")
+	if _, err := templates.Write(dir, "provider", &templates.Options{Version: "v0.0.0-unpublished"}); err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, requirements, _ := strings.Cut(readFile(t, filepath.Join(root, "go.mod")), "require (")
+	mod := readFile(t, filepath.Join(dir, "go.mod"))
+	if !strings.Contains(mod, "require github.com/waxosuit/waxo v0.0.0-unpublished\n") {
+		t.Errorf("go.mod does not require this module:\n%s", mod)
+	}
+	mod += "\nreplace github.com/waxosuit/waxo => " + root + "\n\nrequire (" + requirements
+	for name, content := range map[string]string{"go.mod": mod, "go.sum": readFile(t, filepath.Join(root, "go.sum"))} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, dir, nil, "go", "vet", "./...")
+	run(t, dir, nil, "go", "test", "./...")
+	run(t, dir, nil, "go", "build", "-o", "plugins/my-store")
+	if out := run(t, dir, nil, "gofmt", "-l", "."); out != "" {
+		t.Errorf("not formatted: %s", out)
+	}
+	without := filepath.Join(t.TempDir(), "latest")
+	if _, err := templates.Write(without, "provider", nil); err != nil {
+		t.Fatal(err)
+	}
+	if mod := readFile(t, filepath.Join(without, "go.mod")); strings.Contains(mod, "require") {
+		t.Errorf("without a version, go.mod is:\n%s", mod)
 	}
 }
 
@@ -132,7 +179,7 @@ func TestWriteIntoFolders(t *testing.T) {
 func TestWriteRefuses(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "hello")
 	_, err := templates.Write(dir, "absent", nil)
-	if !errors.Is(err, templates.ErrUnknownTemplate) || !strings.Contains(err.Error(), "kvcounter, http") {
+	if !errors.Is(err, templates.ErrUnknownTemplate) || !strings.Contains(err.Error(), "kvcounter, http, provider") {
 		t.Errorf("unknown template: %v", err)
 	}
 	for name, proposal := range map[string]string{

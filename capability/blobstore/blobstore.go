@@ -19,15 +19,14 @@
 //
 // StartUpload carries a FileChunk without bytes, which says how many bytes will
 // come in all and how many in each chunk, and is answered by a Transfer. Each
-// UploadChunk then has the next sequence number, counting from 0 (or from 1, if
-// the first chunk has it so), and chunk_size bytes; the last one has what is
-// left. Any other chunk is CodeInvalid, is not stored, and leaves the upload as
+// UploadChunk then has the next sequence number, counting from 0, and chunk_size
+// bytes; the last one has what is left. Any other chunk is CodeInvalid, is not stored, and leaves the upload as
 // it was. The blob appears with the last chunk, whole, in place of one with its
 // id; nobody ever sees a part of it. A blob of 0 bytes is there after StartUpload.
 //
 // One upload of a blob is under way at a time for a binding: a second StartUpload
-// is CodeConflict until the first has ended, and so is any that finds
-// Options.MaxTransfers others under way (CodeOverloaded). An upload that fails
+// is CodeConflict until the first has ended. Where Options.MaxTransfers others are
+// under way, it is CodeOverloaded. An upload that fails
 // for a reason of the server's has ended; one that gets no chunk for
 // Options.UploadIdle is given up. Small chunks are gathered into parts of 5 MiB
 // or more, so an upload holds that much memory, however large the blob: up to
@@ -93,7 +92,8 @@ type Options struct {
 	UploadIdle time.Duration
 
 	// MaxTransfers bounds the uploads, and likewise the downloads, that are under
-	// way for one binding. Default: 16.
+	// way for one binding. Each of them holds 5 MiB of memory as a rule, and never
+	// more than 16. Default: 16.
 	MaxTransfers int
 
 	// Log is told of downloads that end early, and of uploads that are given up.

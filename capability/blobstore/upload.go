@@ -32,8 +32,7 @@ type upload struct {
 
 	turn chan struct{} // held by who works on it; what follows is theirs
 	gone bool          // ended
-	next uint64        // number of the next chunk, counting from first
-	base uint64        // number of the first chunk: 0 or 1
+	next uint64        // number of the next chunk, counting from 0
 	got  uint64        // bytes
 	part []byte        // what was not sent yet
 	id   *string       // of the multipart upload; nil: the blob is one part
@@ -178,18 +177,12 @@ func (s *store) noUpload(n blobName) error {
 	return fail(capability.CodeNotFound, "no upload of %s is under way: begin it with StartUpload; one that is idle for %s is given up", n, s.opts.UploadIdle)
 }
 
-// check tells whether a chunk is the next one. It changes nothing but what the
-// first chunk settles.
+// check tells whether a chunk is the next one.
 func (u *upload) check(c *pb.FileChunk) error {
-	if u.got == 0 && c.SequenceNo == 1 {
-		u.base = 1
-	} else if u.got == 0 {
-		u.base = 0
-	}
 	want := min(u.chunkSize, u.total-u.got)
 	switch {
-	case c.SequenceNo != u.base+u.next:
-		return invalid("the chunk %d of %s does not come next: chunk %d does; it was not stored", c.SequenceNo, u.name, u.base+u.next)
+	case c.SequenceNo != u.next:
+		return invalid("the chunk %d of %s does not come next: chunk %d does; it was not stored", c.SequenceNo, u.name, u.next)
 	case c.TotalBytes != 0 && c.TotalBytes != u.total:
 		return invalid("the chunk %d of %s is one of %d bytes in all, but the upload was begun for %d; it was not stored", c.SequenceNo, u.name, c.TotalBytes, u.total)
 	case c.ChunkSize != 0 && c.ChunkSize != u.chunkSize:
@@ -203,10 +196,10 @@ func (u *upload) check(c *pb.FileChunk) error {
 // take adds bytes to u, and sends what is a part. The last ones make the blob.
 func (s *store) take(ctx context.Context, u *upload, data []byte) error {
 	u.got += uint64(len(data))
-	if u.part == nil {
-		u.part = make([]byte, 0, min(uint64(u.partSize), u.total))
-	}
 	for len(data) > 0 {
+		if u.part == nil {
+			u.part = make([]byte, 0, min(uint64(u.partSize), u.total))
+		}
 		// What goes out is always our own: the client may still read it when it
 		// has given up.
 		n := min(len(data), u.partSize-len(u.part))
@@ -226,8 +219,9 @@ func (s *store) take(ctx context.Context, u *upload, data []byte) error {
 
 // send sends a part. Sent twice, it is the same part.
 func (s *store) send(ctx context.Context, u *upload) error {
-	number := int32(len(u.sent) + 1)
+	number, tries := int32(len(u.sent)+1), 0
 	out, err := attempts(ctx, func() (*s3.UploadPartOutput, error) {
+		tries++
 		return s.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: u.bucket, Key: u.key, UploadId: u.id, PartNumber: &number,
 			Body: bytes.NewReader(u.part), ContentLength: aws.Int64(int64(len(u.part))),
@@ -237,7 +231,9 @@ func (s *store) send(ctx context.Context, u *upload) error {
 		return err
 	}
 	u.sent = append(u.sent, types.CompletedPart{PartNumber: &number, ETag: out.ETag})
-	u.part = u.part[:0]
+	if u.part = u.part[:0]; tries > 1 {
+		u.part = nil // the one that failed may still be read
+	}
 	return nil
 }
 

@@ -109,7 +109,7 @@ func TestUnbindInNoTime(t *testing.T) {
 		s := open(t, answers(&httppb.Response{}), Options{}, false)
 		s.get(t, "/") // leaves an idle connection
 		s.dial(t)
-		for s.servers[bindingID].load.busy() { // until the server sees it as idle too
+		for s.servers[bindingID].watch.busy() { // until the server sees it as idle too
 			runtime.Gosched()
 		}
 		if err := s.Unbind(now, bindingID); err != nil {

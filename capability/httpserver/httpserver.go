@@ -84,7 +84,9 @@ const DefaultAddress = "127.0.0.1:8080"
 
 const version = "0.1.0"
 
-// Options configure a Provider. A field that is zero has its default.
+// Options configure a Provider. A field that is zero has its default. The four
+// timeouts for clients may come late, by a twentieth of the shortest, at most by
+// 500 ms.
 type Options struct {
 	// Logger gets one line for each request that failed: errors of ours and
 	// of the guest at level error, the client's at warn. Default: discarded.

@@ -35,6 +35,7 @@ type server struct {
 	served   chan struct{}      // closed when the listener is done
 	draining atomic.Bool
 	load     load
+	watch    *watch
 
 	stopping atomic.Bool
 	wasCut   atomic.Bool   // requests were cut off
@@ -46,13 +47,14 @@ func newServer(p *Provider, b capability.Binding, d capability.Dispatcher, liste
 	o := &p.options
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &server{
-		listener: &onceListener{Listener: listener},
-		timeout:  o.DrainTimeout,
-		logger:   o.Logger.With("guest", b.GuestName, "binding", b.Name),
-		cancel:   cancel,
-		served:   make(chan struct{}),
-		stopped:  make(chan struct{}),
+		watch:   newWatch(o.ReadHeaderTimeout, o.ReadTimeout, o.WriteTimeout, o.IdleTimeout),
+		timeout: o.DrainTimeout,
+		logger:  o.Logger.With("guest", b.GuestName, "binding", b.Name),
+		cancel:  cancel,
+		served:  make(chan struct{}),
+		stopped: make(chan struct{}),
 	}
+	s.listener = &watchedListener{Listener: listener, watch: s.watch}
 	s.handler = &guestHandler{
 		options:     o,
 		exchanges:   &p.exchanges,
@@ -135,7 +137,7 @@ func (s *server) drain(ctx context.Context) error {
 			break
 		}
 	}
-	s.load.closeSilent()
+	s.watch.closeSilent()
 	shutdown := make(chan struct{})
 	go func() {
 		defer close(shutdown)
@@ -149,6 +151,7 @@ func (s *server) drain(ctx context.Context) error {
 		finished = wait(nothingLeft, nil, cutGrace)
 	}
 	s.cancel()
+	s.watch.stop()
 	if s.wasCut.Load() {
 		return cutError(s.listener.Addr(), finished)
 	}
@@ -160,7 +163,7 @@ func (s *server) drain(ctx context.Context) error {
 
 // cut ends all requests in hand and all connections.
 func (s *server) cut() {
-	if s.load.busy() {
+	if s.watch.busy() || s.load.busy() {
 		s.wasCut.Store(true)
 	}
 	s.cancel()
@@ -192,7 +195,6 @@ func wait(done, end <-chan struct{}, limit time.Duration) bool {
 // those requests that may outlive theirs. A request takes no lock that another
 // connection takes.
 type load struct {
-	conns    sync.Map     // from net.Conn to *atomic.Int32, its http.ConnState
 	watched  atomic.Bool  // over is set
 	requests atomic.Int64 // that have come since then; of HTTP/2 at least some
 
@@ -203,22 +205,18 @@ type load struct {
 	done   bool
 }
 
-func (l *load) connState(c net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		l.conns.Store(c, new(atomic.Int32)) // http.StateNew is 0
+// connState is told the states of connections, which are those of our listener.
+func (l *load) connState(nc net.Conn, state http.ConnState) {
+	before := http.ConnState(nc.(*conn).state.Swap(int32(state)))
+	switch {
+	case state == http.StateNew:
 		l.count(1)
-	case http.StateClosed, http.StateHijacked:
-		if _, ok := l.conns.LoadAndDelete(c); ok {
+	case state == http.StateClosed || state == http.StateHijacked:
+		if before != http.StateClosed && before != http.StateHijacked {
 			l.count(-1)
 		}
-	default:
-		if now, ok := l.conns.Load(c); ok {
-			now.(*atomic.Int32).Store(int32(state))
-		}
-		if state == http.StateActive && l.watched.Load() {
-			l.requests.Add(1)
-		}
+	case state == http.StateActive && l.watched.Load():
+		l.requests.Add(1)
 	}
 }
 
@@ -229,13 +227,8 @@ func (l *load) count(conns int) {
 	l.checkLocked()
 }
 
-// busy tells whether a request is in hand.
+// busy tells whether requests are in hand that may outlive their connections.
 func (l *load) busy() bool {
-	for _, state := range l.conns.Range {
-		if state.(*atomic.Int32).Load() == int32(http.StateActive) {
-			return true
-		}
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.inHand > 0
@@ -276,24 +269,24 @@ func (l *load) checkLocked() {
 	}
 }
 
-// closeSilent closes the connections that have not sent anything: browsers
-// open some in advance, and net/http would wait 5 s for them.
-func (l *load) closeSilent() {
-	for c, state := range l.conns.Range {
-		if state.(*atomic.Int32).Load() == int32(http.StateNew) {
-			_ = c.(net.Conn).Close() // its goroutine sees the end
-		}
-	}
-}
-
-// onceListener is closed once, though both drain and net/http close it.
-type onceListener struct {
+// watchedListener puts its connections under a watch. It is closed once, though
+// both drain and net/http close it.
+type watchedListener struct {
 	net.Listener
-	once sync.Once
-	err  error
+	watch *watch
+	once  sync.Once
+	err   error
 }
 
-func (l *onceListener) Close() error {
+func (l *watchedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.watch.add(c), nil
+}
+
+func (l *watchedListener) Close() error {
 	l.once.Do(func() { l.err = l.Listener.Close() })
 	return l.err
 }

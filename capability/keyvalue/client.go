@@ -1,6 +1,7 @@
 package keyvalue
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strings"
@@ -21,6 +22,9 @@ const (
 	// bufferSize is that of a connection's buffers, in bytes. What is larger
 	// passes them by.
 	bufferSize = 4 << 10
+
+	// dialTimeout is go-redis' own default.
+	dialTimeout = 5 * time.Second
 )
 
 // quiet keeps go-redis from writing to stderr on its own: it knows one logger
@@ -58,6 +62,8 @@ func clientOptions(raw string) (*redis.Options, error) {
 	opts.DisableIdentity = true
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	opts.PipelinePoolSize = -1
+	opts.DialTimeout = cmp.Or(opts.DialTimeout, dialTimeout)
+	opts.Dialer = plainly(redis.NewDialer(opts))
 	return opts, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -324,6 +325,53 @@ func TestNothingIsLeft(t *testing.T) {
 	gone(t, pid)
 	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
 		t.Errorf("afterwards, there is %v: %v", left, err)
+	}
+}
+
+// TestNoGoroutineIsLeft also counts those that go-plugin and gRPC start.
+func TestNoGoroutineIsLeft(t *testing.T) {
+	file := link(t, t.TempDir(), "plain")
+	cycle := func() {
+		p, err := plugin.Open(within(t), file, development("serve"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bind(t, p, nil, nil)
+		mustAsk(t, p, "Echo", "x")
+		if err := p.Close(within(t)); err != nil {
+			t.Error(err)
+		}
+		if _, err := plugin.Open(within(t), file, development("dies at once")); err == nil {
+			t.Error("it starts")
+		}
+	}
+	cycle()
+	before := runtime.NumGoroutine()
+	for range 5 {
+		cycle()
+	}
+	ctx := within(t)
+	for runtime.NumGoroutine() > before+2 {
+		select {
+		case <-ctx.Done():
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines became %d:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// TestHostThatIsGone starts a plugin by hand whose standard input has ended
+// already, as if its host had died at once.
+func TestHostThatIsGone(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(within(t), program)
+	cmd.Env = []string{modeKey + "=serve", "WAXO_PROVIDER_PLUGIN=waxo:provider", "PLUGIN_PROTOCOL_VERSIONS=1", "PLUGIN_UNIX_SOCKET_DIR=" + t.TempDir()}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

@@ -21,8 +21,14 @@ type image struct {
 	dir  string   // holds path's file
 }
 
+// newImage makes an empty image and a file to write into it.
+type newImage func(name string) (*image, *os.File, error)
+
 // copyImage copies a plugin's file and hashes what it has copied.
-func copyImage(name string) (*image, error) {
+func copyImage(name string) (*image, error) { return copyTo(name, memoryImage, diskImage) }
+
+// copyTo does so with the first kind of image that can be had.
+func copyTo(name string, kinds ...newImage) (*image, error) {
 	source, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -33,9 +39,12 @@ func copyImage(name string) (*image, error) {
 	} else if !info.Mode().IsRegular() || info.Size() > maxImage {
 		return nil, fmt.Errorf("%s is no file of at most %d MiB", name, maxImage>>20)
 	}
-	im, target, err := memoryImage(filepath.Base(name))
-	if err != nil {
-		im, target, err = diskImage(filepath.Base(name))
+	var im *image
+	var target *os.File
+	for _, make := range kinds {
+		if im, target, err = make(filepath.Base(name)); err == nil {
+			break
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -71,17 +71,21 @@ func startInstance(ctx context.Context, name string, im *image, opts *Options, g
 	in := &instance{name: name, opts: opts, log: log, running: make(map[uint64]context.CancelFunc), unbound: make(map[capability.BindingID]error)}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	lines := newLineLog(log)
+	config, certificate, err := clientTLS()
+	if err != nil {
+		return nil, err
+	}
 	var sockets string
 	in.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  handshake(),
 		VersionedPlugins: map[int]goplugin.PluginSet{ProtocolVersion: {setName: nil}},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
 			sockets = dir
-			in.process = newProcess(ctx, name, im, append(slices.Clone(opts.Env), spec.Env...), lines)
+			in.process = newProcess(ctx, name, im, append(append(slices.Clone(opts.Env), spec.Env...), "PLUGIN_CLIENT_CERT="+certificate), lines)
 			return in.process, nil
 		},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		AutoMTLS:         true,
+		TLSConfig:        config,
 		SkipHostEnv:      true,
 		StartTimeout:     opts.StartTimeout,
 		SyncStdout:       lines.stream("stdout"),
@@ -93,7 +97,7 @@ func startInstance(ctx context.Context, name string, im *image, opts *Options, g
 			grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
 		},
 	})
-	err := in.connect(ctx, guests)
+	err = in.connect(ctx, guests)
 	if sockets != "" {
 		// The connection stands, and there will be no other: neither ours nor
 		// anybody else's.
@@ -145,8 +149,10 @@ func (in *instance) startFailed(ctx context.Context, err error) error {
 	switch {
 	case p == nil || p.cmd.Process == nil:
 		return err
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && in.conn == nil:
 		return context.Cause(ctx)
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %s", context.Cause(ctx), plain(err))
 	}
 	p.end(nil)
 	<-p.exited

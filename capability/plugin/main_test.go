@@ -10,13 +10,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/capability/plugin"
 )
 
@@ -80,6 +80,8 @@ func beA(mode string) error {
 		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: goplugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "OTHER", MagicCookieValue: "other"}})
 	case "host":
 		return beAHost(os.Getenv(fileKey))
+	case "redis":
+		return plugin.Serve(keyvalue.New(nil))
 	case "no capability":
 		return plugin.Serve(&testProvider{})
 	case "does not close":
@@ -120,7 +122,6 @@ type testProvider struct {
 	closing    func()
 
 	bindings capability.Bindings[*bound]
-	binds    sync.Map // how often each guest was bound
 }
 
 type bound struct {
@@ -182,8 +183,6 @@ func (p *testProvider) Call(ctx context.Context, c capability.Call) ([]byte, err
 	case "Hang":
 		<-ctx.Done()
 		return nil, ctx.Err()
-	case "HangForEver":
-		select {}
 	case "Exit":
 		os.Exit(7)
 	case "Pid":

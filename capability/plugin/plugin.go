@@ -165,6 +165,9 @@ func (p *Provider) start(ctx context.Context) (*instance, *wascap.Claims, error)
 	return in, claims, nil
 }
 
+// File returns the plugin's file.
+func (p *Provider) File() string { return p.name }
+
 // Claims returns what was signed about the plugin as it was opened, nil where it
 // is not signed.
 func (p *Provider) Claims() *wascap.Claims { return p.claims }

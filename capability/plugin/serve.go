@@ -65,6 +65,7 @@ func (p *served) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientC
 type server struct {
 	provider capability.Provider
 	server   atomic.Pointer[grpc.Server]
+	ended    atomic.Bool // the host is gone, or has told to end
 
 	// ready takes standard output and standard error back from go-plugin, which
 	// sends them through gRPC from its handshake on. There, the last words of a
@@ -90,6 +91,9 @@ func (s *server) grpc(opts []grpc.ServerOption) *grpc.Server {
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(window),
 	)...)
 	s.server.Store(g)
+	if s.ended.Load() { // before there was a server to stop
+		g.Stop()
+	}
 	return g
 }
 
@@ -97,6 +101,7 @@ func (s *server) grpc(opts []grpc.ServerOption) *grpc.Server {
 // however the host ends, and ends the server.
 func (s *server) endWithHost() {
 	io.Copy(io.Discard, os.Stdin)
+	s.ended.Store(true)
 	s.close()
 	if g := s.server.Load(); g != nil {
 		g.Stop()

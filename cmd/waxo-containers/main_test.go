@@ -116,11 +116,11 @@ func left(t *testing.T, engine *client.Client, session string) string {
 	if len(list.Items) == 0 && len(networks.Items) == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%d networks, %d containers:", len(networks.Items), len(list.Items))
+	var names []string
 	for _, c := range list.Items {
-		text += fmt.Sprint(" ", c.Names, " ", c.State)
+		names = append(names, fmt.Sprint(c.Names, " ", c.State))
 	}
-	return text
+	return fmt.Sprintf("%d networks, %d containers: %s", len(networks.Items), len(list.Items), strings.Join(names, ", "))
 }
 
 // eventually waits until what is wrong is empty.

@@ -39,6 +39,7 @@ type devFlags struct {
 	providers string
 	keep      bool
 	choice    choice // of providers, as it changes
+	plugins   pluginFlags
 }
 
 func (a *app) devCommand() *cobra.Command {
@@ -65,6 +66,10 @@ and the like override it, and --providers has all be of one kind. This may chang
 while the guest serves. Their addresses are printed, and kept in .waxo/env for
 shells: . .waxo/env && redis-cli -u $WAXO_KEYVALUE_URL
 
+Providers may also be plugins, programs of their own: those in the folder --caps,
+and those that [[bind]] tables name. One that is not signed, or by an account that
+--trust does not name, is run with a warning; waxo run would refuse it.
+
 Keys: r rebuilds, p goes on to the next kind of providers, c clears the screen, q
 quits.`,
 		Example: "  waxo dev hello\n  waxo dev hello --port 9000\n  waxo dev --log-format json",
@@ -78,6 +83,7 @@ quits.`,
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
 	cmd.Flags().StringVar(&f.providers, "providers", "", "where the services behind all capabilities are: embedded or container; default: as waxo.toml says")
 	cmd.Flags().BoolVar(&f.keep, "keep-containers", false, "leave containers running at the end, for the next waxo dev --keep-containers")
+	f.plugins.add(cmd)
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.logFormat != "text" && f.logFormat != "json" {
@@ -117,8 +123,12 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
 	companions := companion.NewClient(&companion.Options{Progress: func(line string) { log.Info(line) }})
 	defer func() { err = errors.Join(err, within(ctx, companions.Close)) }()
+	plugins, err := f.plugins.options(a, log, true)
+	if err != nil {
+		return err
+	}
 	c := connect.New(&connect.Options{
-		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment,
+		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
 		State: func() (string, error) { return p.State("state") },
 		HTTP:  &httpserver.Options{AccessLog: requests(show)},
 
@@ -157,7 +167,7 @@ func (a *app) connector(f *devFlags, c *connect.Connections, faults *fault.Injec
 			return nil, usageError{err}
 		}
 		connect.Provide(specs, f.choice.get())
-		binds, err := c.Connect(ctx, connect.Settings{Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Limits: devhost.LimitsOf(m)}, specs)
+		binds, err := c.Connect(ctx, connect.Settings{Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Dir: filepath.Dir(m.Path), Limits: devhost.LimitsOf(m)}, specs)
 		if err != nil {
 			return nil, err
 		}
@@ -177,6 +187,9 @@ func (a *app) devProject(cmd *cobra.Command, f *devFlags, name string, show *con
 			return nil, usageError{fmt.Errorf("%w; waxo dev NAME makes a project in the folder NAME", err)}
 		}
 		return p, err
+	}
+	if t, _ := templates.Find(f.template); t.Provider {
+		return nil, usageError{fmt.Errorf("the template %s makes no guest: waxo new %s --template %[1]s makes its project", f.template, name)}
 	}
 	if _, err := os.Stat(filepath.Join(name, manifest.FileName)); errors.Is(err, fs.ErrNotExist) {
 		if _, err := templates.Write(name, f.template, nil); err != nil {

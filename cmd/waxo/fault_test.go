@@ -63,20 +63,20 @@ func TestFaultsWhileItServes(t *testing.T) {
 	for range 5 {
 		fails(502, "the Redis server at 127.0.0.1:")
 	}
-	if e := p.waitLog("calls fail"); e.Level != "WARN" || !strings.Contains(e.Message, "capability=wascap:keyvalue") {
+	if e := p.waitLog("wascap:keyvalue fails"); e.Level != "WARN" {
 		t.Errorf("%+v", e)
 	}
 	if list := faults("--clear"); len(list) != 0 {
 		t.Errorf("afterwards there are %v", list)
 	}
 	p.expect("POST", "/", `{"count":2}`)
-	if e := p.waitLog("answered again"); !strings.Contains(e.Message, "failed=5") {
+	if e := p.waitLog("wascap:keyvalue answers again"); !strings.Contains(e.Message, "failed=5") {
 		t.Errorf("%+v", e)
 	}
 	faults("wascap:keyvalue/default", "--deny", "--times", "1")
 	fails(500, `add "wascap:keyvalue" to capabilities in waxo.toml`)
 	p.expect("POST", "/", `{"count":3}`)
-	p.waitLog("fault is over")
+	p.waitLog("fault of wascap:keyvalue/default is over")
 
 	faults(capability.HTTPServer, "--error", "overloaded")
 	fails(503, "on purpose")

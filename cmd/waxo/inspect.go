@@ -44,17 +44,21 @@ type claimsTable struct {
 
 func (a *app) inspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "inspect MODULE",
-		Short: "Show a module's claims, keys and imports",
+		Use:   "inspect FILE",
+		Short: "Show a module's claims, keys and imports, or a plugin's claims",
 		Long: `Show a module's claims, keys and imports, whether the claims hold or not: what
-is wrong with them is shown beside them. To decide by the status, use verify.`,
-		Example: "  waxo inspect hello.wasm\n  waxo inspect -o json hello.wasm",
+is wrong with them is shown beside them. Of a provider plugin, name the file of
+its claims, which ends in .jwt. To decide by the status, use verify.`,
+		Example: "  waxo inspect hello.wasm\n  waxo inspect -o json hello.wasm\n  waxo inspect plugins/kv.jwt",
 		Args:    args(cobra.ExactArgs(1)),
 	}
 	format := outputFlag(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if err := checkOutput(*format); err != nil {
 			return err
+		}
+		if isProviderClaims(args[0]) {
+			return a.inspectProvider(args[0], *format)
 		}
 		module, err := os.ReadFile(args[0])
 		if err != nil {

@@ -35,8 +35,8 @@ func (a *app) keysNewCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new KIND FILE",
 		Short: "Make a key, write its seed to a file and print the public key",
-		Long: `Make a key of the kind account (it signs modules), module (it names one) or
-operator (it vouches for accounts), write its seed to FILE, which only you can
+		Long: `Make a key of the kind account (it signs modules), module (it names one),
+service (it names a provider plugin) or operator (it vouches for accounts), write its seed to FILE, which only you can
 read, and print the public key. A file that exists is never overwritten. Who has
 the seed has the key: keep the file out of version control.`,
 		Example: "  waxo keys new account account.nk",
@@ -47,10 +47,10 @@ the seed has the key: keep the file out of version control.`,
 		if err := checkOutput(*format); err != nil {
 			return err
 		}
-		kinds := map[string]wascap.Kind{"account": wascap.Account, "module": wascap.Module, "operator": wascap.Operator}
+		kinds := map[string]wascap.Kind{"account": wascap.Account, "module": wascap.Module, "service": wascap.Service, "operator": wascap.Operator}
 		kind, ok := kinds[args[0]]
 		if !ok {
-			return usageError{fmt.Errorf("there is no kind of key %q; take account, module or operator", args[0])}
+			return usageError{fmt.Errorf("there is no kind of key %q; take account, module, service or operator", args[0])}
 		}
 		if _, err := os.Lstat(args[1]); !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%s exists already; a key that is overwritten is lost, so name another file", args[1])

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -31,6 +32,11 @@ func TestScripts(t *testing.T) {
 			for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH"} {
 				e.Setenv(name, goEnv(t, name))
 			}
+			source, err := filepath.Abs("../..")
+			if err != nil {
+				return err
+			}
+			e.Setenv("WAXO_SOURCE", source)
 			e.Setenv("GOPROXY", "off")
 			e.Setenv("GOFLAGS", "")
 			return nil

@@ -26,9 +26,10 @@ func (a *app) newCommand() *cobra.Command {
 		Use:   "new NAME",
 		Short: "Write a new project into the folder NAME",
 		Long: `Write a new project into the folder NAME, which must be empty or not there yet.
-The project stands alone: it holds the guest SDK, and needs nothing but the
-toolchain of its language.`,
-		Example: "  waxo new hello\n  waxo new shop --template http\n  waxo new --list",
+A guest's project stands alone: it holds the guest SDK, and needs nothing but the
+toolchain of its language. A provider's requires the module of waxo, in the version
+of this program where that is one that can be fetched, and else the latest.`,
+		Example: "  waxo new hello\n  waxo new shop --template http\n  waxo new store --template provider\n  waxo new --list",
 		Args:    args(cobra.MaximumNArgs(1)),
 	}
 	cmd.Flags().StringVar(&template, "template", templates.Default, "what to write; --list shows them all")
@@ -51,7 +52,7 @@ toolchain of its language.`,
 				return err
 			}
 		}
-		files, err := templates.Write(args[0], template, nil)
+		files, err := templates.Write(args[0], template, &templates.Options{Version: published(version().Version)})
 		if err != nil {
 			return err
 		}
@@ -61,10 +62,23 @@ toolchain of its language.`,
 		if quiet(cmd) {
 			return nil
 		}
-		_, err = fmt.Fprintf(a.out, "made %s from the template %s; next: waxo dev %s\n", args[0], template, args[0])
+		next := "waxo dev " + args[0]
+		if t, _ := templates.Find(template); t.Provider {
+			next = "cd " + args[0] + " && go mod tidy && go test ./..."
+		}
+		_, err = fmt.Fprintf(a.out, "made %s from the template %s; next: %s\n", args[0], template, next)
 		return err
 	}
 	return cmd
+}
+
+// published returns a version of this module that can be fetched, "" for one that
+// was built from a working copy.
+func published(version string) string {
+	if !strings.HasPrefix(version, "v") || strings.Contains(version, "+") {
+		return ""
+	}
+	return version
 }
 
 func (a *app) listTemplates(format string) error {
@@ -74,6 +88,7 @@ func (a *app) listTemplates(format string) error {
 			Name        string `json:"name"`
 			Language    string `json:"language"`
 			Description string `json:"description"`
+			Provider    bool   `json:"provider"` // a provider plugin, not a guest
 		}
 		rows := make([]row, len(all))
 		for i, t := range all {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -35,11 +36,9 @@ func (c *choice) get() string {
 
 // set refuses what is no choice.
 func (c *choice) set(v string) error {
-	for _, known := range choices {
-		if v == known {
-			c.value.Store(v)
-			return nil
-		}
+	if slices.Contains(choices, v) {
+		c.value.Store(v)
+		return nil
 	}
 	return usageError{fmt.Errorf("there are no providers %q; take embedded or container", v)}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,7 @@ type runFlags struct {
 	drain     time.Duration
 	logFormat string
 	timings   bool
+	plugins   pluginFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -61,6 +63,11 @@ environment (WAXO_KEYVALUE_URL, REDIS_URL), the [[bind]] tables of a waxo.toml
 wascap:keyvalue: redis://127.0.0.1:6379/0, or a server in this process, in memory
 only, for a module with throwaway keys.
 
+Providers may also be plugins, programs of their own: those in the folder --caps,
+and those that [[bind]] tables name. A plugin is run only where its claims hold,
+and only where --trust names the account that signed it. With --allow-dev, one that
+is not signed, or not by an account of --trust, is run with a warning.
+
 The port is --port, or PORT, or 8080.`,
 		Example: "  waxo run hello.wasm --bind wascap:keyvalue=redis://127.0.0.1:6379/0\n  waxo run --allow-dev .waxo/build/hello.wasm",
 		Args:    args(cobra.ExactArgs(1)),
@@ -75,6 +82,7 @@ The port is --port, or PORT, or 8080.`,
 	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests in hand may take at the end")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of the log: text or json")
 	cmd.Flags().BoolVar(&f.timings, "timings", false, "log what each step from the start of the process to serving took")
+	f.plugins.add(cmd)
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.run(cmd, f, args[0]) }
 	return cmd
@@ -84,6 +92,11 @@ The port is --port, or PORT, or 8080.`,
 func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	ctx := cmd.Context()
 	log, err := a.logger(f.logFormat, quiet(cmd))
+	if err != nil {
+		return err
+	}
+	defer a.ballast()()
+	plugins, err := f.plugins.options(a, log, f.allowDev)
 	if err != nil {
 		return err
 	}
@@ -107,7 +120,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		return err
 	}
 	c := connect.New(&connect.Options{
-		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment,
+		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
 		HTTP: &httpserver.Options{Logger: log, DrainTimeout: f.drain},
 	})
 	var following sync.WaitGroup
@@ -123,7 +136,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	}
 	g, err := plan.start(ctx, host, c, t)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return fmt.Errorf("%s: %w", file, trustHint(err))
 	}
 	id := capability.BindingID{Guest: plan.claims.Subject, Name: capability.DefaultBinding}
 	if f.timings {
@@ -305,7 +318,7 @@ func parseMaps(texts []string) (map[string]string, error) {
 // the guest on. What brings calls in is bound last.
 func (p *plan) start(ctx context.Context, host *devhost.Host, c *connect.Connections, t *timings) (*devhost.Guest, error) {
 	connected := t.phase("connect")
-	binds, err := c.Connect(ctx, connect.Settings{Address: p.address, Limits: p.limits}, p.specs)
+	binds, err := c.Connect(ctx, connect.Settings{Address: p.address, Dir: filepath.Dir(p.manifest), Limits: p.limits}, p.specs)
 	if err != nil {
 		return nil, err
 	}

@@ -14,20 +14,25 @@ import (
 
 func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "verify MODULE",
-		Short: "Check a module's claims as the host does",
+		Use:   "verify FILE",
+		Short: "Check a module's or a plugin's claims as the host does",
 		Long: `Check a module's claims as the host does before it runs the module: one claims
-section at the end, signature, hash, period of validity, kinds of keys.
+section at the end, signature, hash, period of validity, kinds of keys. Of a
+provider plugin, name the plugin or the file of its claims beside it, which ends
+in .jwt; it is checked for this platform.
 
-The status is 0 for a module whose claims hold and 1 for any other; the reason
+The status is 0 for a file whose claims hold and 1 for any other; the reason
 is on stderr.`,
-		Example: "  waxo verify hello.wasm",
+		Example: "  waxo verify hello.wasm\n  waxo verify plugins/kv",
 		Args:    args(cobra.ExactArgs(1)),
 	}
 	format := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := checkOutput(*format); err != nil {
 			return err
+		}
+		if isPlugin(args[0]) {
+			return a.verifyProvider(cmd, args[0], *format)
 		}
 		_, claims, err := readModule(args[0])
 		if err != nil {

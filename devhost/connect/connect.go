@@ -20,11 +20,14 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
+	"github.com/waxosuit/waxo/capability/plugin"
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/manifest"
 )
@@ -49,6 +52,15 @@ type Options struct {
 	// http.ProxyFromEnvironment does. Default: none.
 	Proxy func(*http.Request) (*url.URL, error)
 
+	// Plugins are how providers in programs of their own are run. Default: as package
+	// plugin has it, so that none is trusted.
+	Plugins *plugin.Options
+
+	// Caps is a folder of plugins. What one of them offers, it serves in place of
+	// what is built in, wherever a binding names no plugin of its own; embedded is
+	// the plugin alone then. Default: none.
+	Caps string
+
 	// Containers starts real services. Default: a binding that asks for a container
 	// is an error.
 	Containers Containers
@@ -70,7 +82,8 @@ type Server interface {
 type Connections struct {
 	opts      Options
 	providers map[string]capability.Provider // by capability
-	told      map[string]string              // where bindings lead, as far as it was said
+	plugins   plugins
+	told      map[string]string // where bindings lead, as far as it was said
 
 	mu      sync.Mutex // for those who export
 	servers map[serverID]Server
@@ -80,7 +93,7 @@ type Connections struct {
 // New makes connections; nothing runs yet.
 func New(opts *Options) *Connections {
 	c := &Connections{
-		providers: make(map[string]capability.Provider), told: make(map[string]string), servers: make(map[serverID]Server),
+		providers: make(map[string]capability.Provider), plugins: newPlugins(), told: make(map[string]string), servers: make(map[serverID]Server),
 	}
 	if opts != nil {
 		c.opts = *opts
@@ -97,6 +110,7 @@ func New(opts *Options) *Connections {
 // Settings are what bindings share, as far as it may change.
 type Settings struct {
 	Address string         // where wascap:http_server listens, host:port
+	Dir     string         // what the paths of plugins are relative to
 	Limits  devhost.Limits // of the guest, as far as they are the providers' too
 }
 
@@ -104,20 +118,20 @@ type Settings struct {
 // starts the servers that they need. A binding that did not change comes back the
 // same. After an error what was there before goes on.
 func (c *Connections) Connect(ctx context.Context, s Settings, specs []manifest.Bind) ([]devhost.Bind, error) {
-	expanded := make([]manifest.Bind, 0, len(specs))
-	var errs []error
-	for _, spec := range specs {
-		if c.provider(spec.Capability) == nil {
-			c.opts.Log.Warn("no provider: calls will fail", "capability", spec.Capability)
-			continue
-		}
-		e, err := spec.Expand(c.opts.Lookup)
-		errs = append(errs, err)
-		expanded = append(expanded, e)
-	}
-	if err := errors.Join(errs...); err != nil {
+	expanded, err := c.expand(s, specs)
+	if err != nil {
 		return nil, err
 	}
+	if err := c.load(ctx, expanded); err != nil {
+		return nil, err
+	}
+	expanded = slices.DeleteFunc(expanded, func(spec manifest.Bind) bool {
+		missing := c.provider(spec) == nil
+		if missing {
+			c.opts.Log.Warn("no provider: calls will fail", "capability", spec.Capability)
+		}
+		return missing
+	})
 	if err := c.start(ctx, expanded); err != nil {
 		return nil, err
 	}
@@ -127,7 +141,7 @@ func (c *Connections) Connect(ctx context.Context, s Settings, specs []manifest.
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", spec.Capability, err)
 		}
-		binds = append(binds, devhost.Bind{Capability: spec.Capability, Name: spec.Name, Provider: c.provider(spec.Capability), Config: config})
+		binds = append(binds, devhost.Bind{Capability: spec.Capability, Name: spec.Name, Provider: c.provider(spec), Config: config})
 	}
 	if p, ok := c.providers[capability.HTTPServer].(*httpserver.Provider); ok {
 		limits := s.Limits.Defaults()
@@ -139,8 +153,28 @@ func (c *Connections) Connect(ctx context.Context, s Settings, specs []manifest.
 	return binds, nil
 }
 
-// provider returns the provider of a capability, nil where there is none.
-func (c *Connections) provider(id string) capability.Provider {
+// expand fills in what specs take from the environment, and from where they
+// stand.
+func (c *Connections) expand(s Settings, specs []manifest.Bind) ([]manifest.Bind, error) {
+	var expanded []manifest.Bind
+	var errs []error
+	for _, spec := range specs {
+		e, err := spec.Expand(c.opts.Lookup)
+		if e.Plugin != "" && !filepath.IsAbs(e.Plugin) {
+			e.Plugin = filepath.Join(s.Dir, e.Plugin)
+		}
+		errs = append(errs, err)
+		expanded = append(expanded, e)
+	}
+	return expanded, errors.Join(errs...)
+}
+
+// provider returns the provider of a binding, nil where there is none.
+func (c *Connections) provider(spec manifest.Bind) capability.Provider {
+	if p := c.pluginOf(spec); p != nil {
+		return p
+	}
+	id := spec.Capability
 	if p, ok := c.providers[id]; ok {
 		return p
 	}
@@ -157,8 +191,10 @@ func (c *Connections) config(s Settings, spec manifest.Bind) (map[string]string,
 	if config == nil {
 		config = make(map[string]string)
 	}
-	switch {
-	case spec.Capability == capability.HTTPServer:
+	switch plugged := c.pluginOf(spec) != nil; {
+	case plugged && !c.served(spec):
+		// What a plugin needs stands in its config.
+	case spec.Capability == capability.HTTPServer && !plugged:
 		if spec.Provider != manifest.ProviderEmbedded {
 			return nil, errors.New("the HTTP server is part of the host and is nowhere else; where it listens is told by --host and --port")
 		}
@@ -180,6 +216,10 @@ func (c *Connections) config(s Settings, spec manifest.Bind) (map[string]string,
 
 // tell says where a binding leads, when that is new. Passwords stay secret.
 func (c *Connections) tell(spec manifest.Bind) {
+	if p := c.pluginOf(spec); p != nil {
+		c.tellOfPlugin(spec, p)
+		return
+	}
 	if !manifest.HasService(spec.Capability) {
 		return
 	}
@@ -235,6 +275,7 @@ func (c *Connections) Close(ctx context.Context) error {
 	for _, p := range c.providers {
 		errs = append(errs, p.Close(ctx))
 	}
+	c.plugins.needed = nil
 	c.needed = nil
 	return errors.Join(append(errs, c.Prune(ctx))...)
 }

@@ -143,7 +143,7 @@ func (c *Connections) start(ctx context.Context, specs []manifest.Bind) error {
 	needed := make(map[serverID]bool)
 	var missing []manifest.Bind
 	for _, spec := range specs {
-		if services[spec.Capability] == nil || spec.Provider == manifest.ProviderURL || spec.Provider == manifest.ProviderPlugin {
+		if !c.served(spec) || spec.Provider == manifest.ProviderURL {
 			continue
 		}
 		id := idOf(spec)
@@ -175,6 +175,19 @@ func (c *Connections) start(ctx context.Context, specs []manifest.Bind) error {
 	}
 	c.needed = needed
 	return nil
+}
+
+// served tells whether a binding has a service behind its provider: plugins have
+// none embedded, and know of none where nobody gave them an address.
+func (c *Connections) served(spec manifest.Bind) bool {
+	switch {
+	case spec.Provider == manifest.ProviderPlugin:
+		return false
+	case c.pluginOf(spec) != nil:
+		return spec.Provider == manifest.ProviderURL && spec.URL != Default(spec.Capability) ||
+			spec.Provider == manifest.ProviderContainer && services[spec.Capability] != nil
+	}
+	return services[spec.Capability] != nil
 }
 
 func (c *Connections) startOne(ctx context.Context, spec manifest.Bind) (Server, error) {
@@ -216,7 +229,7 @@ func (c *Connections) describe(id serverID) string {
 	return cmp.Or(id.image, id.service.title) + " in a container"
 }
 
-// Prune ends the servers that the last Connect did not ask for. Call it once the
+// Prune ends the servers and plugins that the last Connect did not ask for. Call it once the
 // bindings that used them are gone.
 func (c *Connections) Prune(ctx context.Context) error {
 	c.mu.Lock()
@@ -228,6 +241,9 @@ func (c *Connections) Prune(ctx context.Context) error {
 		}
 	}
 	c.mu.Unlock()
+	for _, p := range c.plugins.prune() {
+		gone = append(gone, pluginServer{p})
+	}
 	errs := make([]error, len(gone))
 	var ending sync.WaitGroup
 	for i, s := range gone {

@@ -27,8 +27,9 @@ type Options struct {
 
 // Console writes events. Its methods may be called from several goroutines.
 type Console struct {
-	opts Options
-	mu   sync.Mutex
+	opts    Options
+	mu      sync.Mutex
+	repeats repeats
 }
 
 // New makes a console.
@@ -42,6 +43,8 @@ func (c *Console) Event(e workbench.Event) {
 	if c.opts.Quiet && !important(e) {
 		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	text := ""
 	if c.opts.JSON {
 		line, err := json.Marshal(e)
@@ -49,11 +52,9 @@ func (c *Console) Event(e workbench.Event) {
 			line = fmt.Appendf(nil, `{"event":"error","message":%q}`, err.Error())
 		}
 		text = string(line) + "\n"
-	} else {
-		text = c.text(e)
+	} else if show, before := c.repeats.add(e); show {
+		text = before + c.text(e)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	io.WriteString(c.opts.Err, text) //nolint:errcheck // there is nobody left to tell
 }
 

@@ -66,6 +66,14 @@ type active struct {
 	based bool // it is one of the manifest
 }
 
+// name is what the fault is of, for people.
+func (a *active) name() string {
+	if a.Binding == "" {
+		return a.Capability
+	}
+	return a.Capability + "/" + a.Binding
+}
+
 // Status is a fault that is set, and how far it has come.
 type Status struct {
 	Fault
@@ -230,7 +238,7 @@ func (i *Injector) add(ctx context.Context, a *active) error {
 	i.publish()
 	affected := i.of(a.Capability)
 	i.mu.Unlock()
-	i.log.Info("fault begins", "capability", a.Capability, "binding", cmp.Or(a.Binding, "all"), "what", a.Fault.String())
+	i.log.Info("fault of " + a.name() + " begins: " + a.Fault.String())
 	if a.Cut {
 		for _, p := range affected {
 			p.cut(ctx, a.Binding)
@@ -246,7 +254,7 @@ func (i *Injector) end(a *active) {
 	i.change.Lock()
 	defer i.change.Unlock()
 	if err := i.remove(ctx, func(other *active) bool { return other == a }); err != nil {
-		i.log.Warn("after the fault", "capability", a.Capability, "error", err)
+		i.log.Warn("after the fault of "+a.name(), "error", err)
 	}
 }
 
@@ -273,7 +281,7 @@ func (i *Injector) remove(ctx context.Context, which func(*active) bool) error {
 		for _, p := range affected {
 			errs = append(errs, p.mend(ctx))
 		}
-		i.log.Info("fault is over", "capability", a.Capability, "binding", cmp.Or(a.Binding, "all"), "calls", a.hits.Load())
+		i.log.Info("fault of "+a.name()+" is over", "calls", a.hits.Load())
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()

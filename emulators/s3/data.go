@@ -7,17 +7,18 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 )
 
-const copyBuffer = 128 << 10
-
-var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+// copyBuffer is how much of an object is in memory at once.
+type copyBuffer [128 << 10]byte
 
 // copyData copies all of r, whatever the two offer to do by themselves.
-func copyData(w io.Writer, r io.Reader) (int64, error) {
-	b := copyBuffers.Get().(*[copyBuffer]byte)
-	defer copyBuffers.Put(b)
+func (s *store) copyData(w io.Writer, r io.Reader) (int64, error) {
+	b, ok := s.spare.Get().(*copyBuffer)
+	if !ok {
+		b = new(copyBuffer)
+	}
+	defer s.spare.Put(b)
 	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, b[:])
 }
 
@@ -33,7 +34,7 @@ func (s *store) ingest(r io.Reader, others ...io.Writer) (segments []segment, si
 	if err != nil {
 		return nil, 0, err
 	}
-	g.Size, err = copyData(io.MultiWriter(append([]io.Writer{f}, others...)...), r)
+	g.Size, err = s.copyData(io.MultiWriter(append([]io.Writer{f}, others...)...), r)
 	if err = errors.Join(err, f.Close()); err != nil || g.Size == 0 {
 		return nil, 0, errors.Join(err, os.Remove(s.path(g.File)))
 	}

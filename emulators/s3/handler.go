@@ -193,7 +193,7 @@ func (c *call) nothing() error {
 }
 
 // maxDocument bounds what a request may bring as a document.
-const maxDocument = 2 << 20
+const maxDocument = 4 << 20
 
 // document reads the XML of a request.
 func (c *call) document(into any) error {

@@ -14,7 +14,9 @@
 // tags, access control, encryption, storage classes or events: what asks for
 // them is answered NotImplemented where it would change something. A bucket is
 // addressed by the path, not by the host. Making one's own bucket again is
-// BucketAlreadyOwnedByYou, as in every region of Amazon's but the first.
+// BucketAlreadyOwnedByYou, as in every region of Amazon's but the first. Signature
+// Version 2, with which "aws s3 presign" of the command line's version 1 signs
+// unless s3.signature_version is s3v4, is refused.
 //
 // Data is not forced to the disk before it is confirmed: it survives the end of
 // the process however it comes, but the last seconds before the machine loses

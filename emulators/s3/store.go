@@ -69,9 +69,10 @@ type upload struct {
 // store is the state: an index in memory, which a journal keeps on the disk, and
 // the data in files.
 type store struct {
-	dir  string
-	log  *slog.Logger
-	lock *filelock.Lock
+	dir   string
+	log   *slog.Logger
+	lock  *filelock.Lock
+	spare sync.Pool // of *copyBuffer
 
 	mu      sync.Mutex
 	journal journal

@@ -2,8 +2,8 @@
 //
 // A guest is a WebAssembly module that touches nothing but the capabilities its
 // manifest names. Package http has it answer requests, packages msg and events
-// take messages and events; these and packages kv, log, clock and extras call what
-// the host offers; this package holds what they share, and reaches capabilities
+// take messages and events, package blob takes the chunks of blobs; these and
+// packages kv, log, clock and extras call what the host offers; this package holds what they share, and reaches capabilities
 // that have no package of their own.
 //
 // A guest is a library: the host initialises it once and then calls its handlers.

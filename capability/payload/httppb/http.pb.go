@@ -8,7 +8,8 @@ import "github.com/waxosuit/waxo/capability/payload/wire"
 // Request is what an HTTP client sent, or what a guest wants to send.
 type Request struct {
 	Method string
-	// path is the path as it was sent, percent-encoded, without the query.
+	// path is the path as it was sent, percent-encoded, without the query. Of what
+	// a guest wants to send it is the absolute URL.
 	Path string
 	// query_string is what follows the question mark, as it was sent.
 	QueryString string

@@ -82,6 +82,8 @@ type Request struct {
 	query Values
 	path  []pathValue
 	some  [4]pathValue // room for path
+
+	matched matched
 }
 
 // reset makes r an empty request, but for the room that it has.

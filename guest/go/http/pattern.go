@@ -111,7 +111,7 @@ func match(segments []segment, parts []string) bool {
 
 // setPath keeps what the segments of a pattern matched.
 func (r *Request) setPath(segments []segment, parts []string) {
-	r.path = r.some[:0]
+	r.path, r.matched = r.some[:0], matched{}
 	for i := range segments {
 		switch s := &segments[i]; s.kind {
 		case single:

@@ -1,5 +1,7 @@
 package http
 
+import "github.com/waxosuit/waxo/guest/go/internal/abi"
+
 // Response is the answer to a Request.
 type Response struct {
 	Status int // 0 is 200
@@ -49,18 +51,42 @@ func content(status int, kind string, body []byte) *Response {
 // written is content for a text, which it copies: into the same allocation if it
 // is short.
 func written(status int, kind, text string) *Response {
-	const short = 32
-	if len(text) > short {
+	if len(text) > shortText {
 		return content(status, kind, []byte(text))
 	}
-	r := &struct {
-		Response
-		fields [2]field
-		room   [short]byte
-	}{Response: Response{Status: status}}
+	r := newShort()
+	r.Status = status
 	n := copy(r.room[:], text)
 	r.Body = r.room[:n:n]
 	r.fields[0] = field{name: "Content-Type", value: kind, valid: true}
 	r.Header.fields = r.fields[:1]
 	return &r.Response
+}
+
+// shortText is the largest short text, in bytes.
+const shortText = 32
+
+// short is a response with a short text and room for a second header.
+type short struct {
+	Response
+	fields [2]field
+	room   [shortText]byte
+}
+
+// shortsAtOnce are allocated together: all of them take 1 KiB.
+const shortsAtOnce = 6
+
+// shorts are for coming responses.
+var shorts []short
+
+func newShort() *short {
+	if !abi.Reuse { // natively, handlers may run at the same time
+		return new(short)
+	}
+	if len(shorts) == 0 {
+		shorts = make([]short, shortsAtOnce)
+	}
+	r := &shorts[0]
+	shorts = shorts[1:]
+	return r
 }

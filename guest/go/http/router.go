@@ -3,6 +3,7 @@ package http
 import (
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // Router leads requests to handlers by method and path. The zero value has no
@@ -62,12 +63,16 @@ func (rt *Router) Handle(pattern string, h Handler) {
 
 // Serve is the Router's Handler.
 func (rt *Router) Serve(r *Request) (*Response, error) {
+	if route := r.matched.again(rt, r); route != nil {
+		r.path = r.matched.path
+		return route.handler(r)
+	}
 	var some [16]string
 	parts, ok := split(r.Path, some[:0])
 	if !ok {
 		return Text(400, "the path is malformed\n"), nil
 	}
-	matched := false
+	found := false
 	for i := range rt.routes {
 		route := &rt.routes[i]
 		if len(route.segments) != len(parts) && !route.open || !match(route.segments, parts) {
@@ -76,19 +81,44 @@ func (rt *Router) Serve(r *Request) (*Response, error) {
 		switch {
 		case route.method == "" || route.method == r.Method:
 			r.setPath(route.segments, parts)
+			r.matched = matched{rt, len(rt.routes), i, r.Method, r.Path, r.path}
 			return route.handler(r)
 		case route.method == "GET" && r.Method == "HEAD":
 			r.setPath(route.segments, parts)
 			return head(route.handler, r)
 		}
-		matched = true
+		found = true
 	}
-	if !matched {
+	if !found {
 		return NotFound(), nil
 	}
 	resp := Text(405, "method not allowed\n")
 	resp.Header.Set("Allow", strings.Join(rt.allowed(parts), ", "))
 	return resp, nil
+}
+
+// matched is where a Router led the last Request that was in the same memory:
+// mostly the next one is for the same.
+type matched struct {
+	router       *Router
+	routes       int // that it had
+	route        int
+	method, line string
+	path         []pathValue
+}
+
+// again returns the route of a request that is for the same again, nil if it may
+// not be. Only where the strings are those of the request before, there is no
+// need to read them.
+func (m *matched) again(rt *Router, r *Request) *route {
+	if m.router != rt || m.routes != len(rt.routes) || !same(m.line, r.Path) || !same(m.method, r.Method) {
+		return nil
+	}
+	return &rt.routes[m.route]
+}
+
+func same(a, b string) bool {
+	return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b)
 }
 
 // split appends the parts of a path, decoded, to parts.

@@ -1,11 +1,13 @@
 package kv_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/waxosuit/waxo/guest/go/clock"
 	"github.com/waxosuit/waxo/guest/go/extras"
 	"github.com/waxosuit/waxo/guest/go/internal/abi"
+	pb "github.com/waxosuit/waxo/guest/go/internal/keyvaluepb"
 	"github.com/waxosuit/waxo/guest/go/kv"
 	"github.com/waxosuit/waxo/guest/go/log"
 )
@@ -25,7 +27,8 @@ func TestAllocations(t *testing.T) {
 		call   func()
 		most   float64
 	}{
-		{"kv.Get", "\x0a\x05value\x10\x01", func() { _, _, err = kv.Get("a key") }, 1},
+		{"kv.Get of the same value", "\x0a\x05value\x10\x01", func() { _, _, err = kv.Get("a key") }, 0},
+		{"kv.Get", "\x0a\x06välue\x10\x01", func() { _, _, err = kv.Get("a key") }, 1},
 		{"kv.Get of nothing", "", func() { _, _, err = kv.Get("a key") }, 0},
 		{"kv.Set", "\x0a\x05value", func() { err = kv.Set("a key", "value") }, 0},
 		{"kv.Add", "\x08\x2a", func() { _, err = kv.Add("a key", 1) }, 0},
@@ -47,6 +50,34 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("%s: %v allocations, want %v; %v", test.name, got, test.most, err)
 		}
 	}
+}
+
+// FuzzGet holds what Get reads to what the generated codec does.
+func FuzzGet(f *testing.F) {
+	for _, answer := range []string{
+		"", "\x0a\x05value\x10\x01", "\x0a\x05value\x10\x00", "\x0a\x05value", "\x0a\x00\x10\x01", "\x10\x01", "\x10\x01\x0a\x05value",
+		"\x0a\x05value\x10\x02", "\x0a\x06value\x10\x01", "\x0a\x04value\x10\x01", "\x0a\x05v\xc3\xa4lu\x10\x01", "\x0a\x05v\xc3lue\x10\x01",
+		"\x0a\x85\x00value\x10\x01", "\x0a\x05value\x10\x01\x10\x00", "\x0a\x80\x01" + strings.Repeat("x", 128) + "\x10\x01",
+	} {
+		f.Add([]byte(answer))
+	}
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		if !abi.Install(answers(answer)) {
+			t.Fatal("there is a host")
+		}
+		defer abi.Uninstall()
+		var want pb.GetResponse
+		wantErr := want.UnmarshalProto(answer)
+		if wantErr != nil {
+			want = pb.GetResponse{}
+		}
+		for range 2 { // the second time the value is known
+			value, exists, err := kv.Get("a key")
+			if value != want.Value || exists != want.Exists || (err != nil) != (wantErr != nil) {
+				t.Fatalf("Get = %q, %t, %v; want %q, %t, %v", value, exists, err, want.Value, want.Exists, wantErr)
+			}
+		}
+	})
 }
 
 // TestMalformedAnswers has every kind of operation read what is no message.

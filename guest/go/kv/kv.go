@@ -51,18 +51,34 @@ func malformed(operation string, err error) error {
 	return &waxo.Error{Code: "internal", Message: "kv: the answer to " + operation + ": " + err.Error()}
 }
 
-// value performs an operation that is answered by a value.
+// value performs an operation that is answered by a value. It does without defer,
+// which takes a guest long, as nothing in it panics.
 func (s *Store) value(x *abi.Exchange, operation string) (value string, exists bool, err error) {
-	defer x.End()
 	answer, err := s.call(x, operation)
-	if err != nil {
-		return "", false, err
+	if text, ok := plain(answer); ok {
+		value, exists = x.Text(text), true
+	} else if err == nil {
+		var resp pb.GetResponse
+		if err = resp.UnmarshalProto(answer); err != nil {
+			err = malformed(operation, err)
+		} else {
+			value, exists = resp.Value, resp.Exists
+		}
 	}
-	var resp pb.GetResponse
-	if err := resp.UnmarshalProto(answer); err != nil {
-		return "", false, malformed(operation, err)
+	x.End()
+	return value, exists, err
+}
+
+// plain reads the answer that nearly all are: a GetResponse with a short value in
+// ASCII that exists, as every host encodes it.
+func plain(answer []byte) (text []byte, ok bool) {
+	const value, exists = 1<<3 | byte(wire.Bytes), 2<<3 | byte(wire.Varint)
+	n := len(answer)
+	if n < 4 || answer[0] != value || int(answer[1]) != n-4 || n-4 >= 0x80 || answer[n-2] != exists || answer[n-1] != 1 {
+		return nil, false
 	}
-	return resp.Value, resp.Exists, nil
+	text = answer[2 : n-2]
+	return text, abi.ASCII(text)
 }
 
 // number performs an operation that is answered by a number: an AddResponse, a

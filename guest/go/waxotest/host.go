@@ -27,6 +27,7 @@ import (
 	"time"
 
 	waxo "github.com/waxosuit/waxo/guest/go"
+	"github.com/waxosuit/waxo/guest/go/blob"
 	"github.com/waxosuit/waxo/guest/go/clock"
 	"github.com/waxosuit/waxo/guest/go/events"
 	"github.com/waxosuit/waxo/guest/go/extras"
@@ -49,12 +50,14 @@ type Host struct {
 	failures map[string]*waxo.Error
 	now      time.Time
 	stores   map[string]*store // by binding
+	blobs    map[string]*blobStore
 	sequence uint64
 	random   *rand.Rand
 	entries  []Entry
 	console  []string
 	outgoing func(Request) *Response
 
+	downloads []download // to be delivered
 	published []Message
 	answering func(Message) (string, error)
 	asked     int
@@ -77,6 +80,7 @@ func New(t testing.TB) *Host {
 		failures: make(map[string]*waxo.Error),
 		now:      time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
 		stores:   make(map[string]*store),
+		blobs:    make(map[string]*blobStore),
 		streams:  make(map[string]*streams),
 		random:   rand.New(rand.NewPCG(1, 2)),
 	}
@@ -198,6 +202,8 @@ func (s service) Call(binding, capability, operation string, payload []byte) ([]
 			h.stores[binding] = newStore()
 		}
 		return h.stores[binding].call(name, payload, h.now)
+	case blob.Capability:
+		return h.blobCall(binding, name, payload)
 	case log.Capability:
 		return h.writeLog(name, payload)
 	case clock.Capability:

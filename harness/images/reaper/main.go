@@ -85,7 +85,7 @@ type reaper struct {
 // removes what they described.
 func (r *reaper) run(ctx context.Context, listener net.Listener) error {
 	r.conns, r.filters = make(map[net.Conn]bool), make(map[string]bool)
-	changed := make(chan int) // the number of clients, after each change
+	changed := make(chan struct{}) // after each client that came or went
 	done := make(chan struct{})
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -94,12 +94,13 @@ func (r *reaper) run(ctx context.Context, listener net.Listener) error {
 			if err != nil {
 				return // closed below
 			}
-			n := r.count(conn, true)
+			r.enter(conn)
 			serving.Go(func() {
 				r.serve(conn)
-				send(changed, done, r.count(conn, false))
+				r.leave(conn)
+				send(changed, done)
 			})
-			send(changed, done, n)
+			send(changed, done)
 		}
 	})
 	r.wait(ctx, changed)
@@ -110,22 +111,22 @@ func (r *reaper) run(ctx context.Context, listener net.Listener) error {
 	return r.reap(context.WithoutCancel(ctx))
 }
 
-func send(changed chan<- int, done <-chan struct{}, n int) {
+func send(changed chan<- struct{}, done <-chan struct{}) {
 	select {
-	case changed <- n:
+	case changed <- struct{}{}:
 	case <-done:
 	}
 }
 
 // wait returns when there was no client for as long as it may take one to come.
-func (r *reaper) wait(ctx context.Context, changed <-chan int) {
+func (r *reaper) wait(ctx context.Context, changed <-chan struct{}) {
 	timer := time.NewTimer(r.first)
 	defer timer.Stop()
 	for {
 		select {
-		case n := <-changed:
+		case <-changed:
 			timer.Stop()
-			if n == 0 {
+			if r.clients() == 0 {
 				timer.Reset(r.again)
 			}
 		case <-timer.C:
@@ -136,15 +137,21 @@ func (r *reaper) wait(ctx context.Context, changed <-chan int) {
 	}
 }
 
-// count counts a client in or out and returns how many there are.
-func (r *reaper) count(conn net.Conn, in bool) int {
+func (r *reaper) enter(conn net.Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if in {
-		r.conns[conn] = true
-	} else {
-		delete(r.conns, conn)
-	}
+	r.conns[conn] = true
+}
+
+func (r *reaper) leave(conn net.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.conns, conn)
+}
+
+func (r *reaper) clients() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return len(r.conns)
 }
 

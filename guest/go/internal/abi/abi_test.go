@@ -1,10 +1,12 @@
 package abi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // reset forgets what was registered, now and when the test ends.
@@ -148,4 +150,24 @@ func TestNoHost(t *testing.T) {
 		t.Errorf("without a host: %q, %v", failure, ok)
 	}
 	Console("goes nowhere")
+}
+
+func TestText(t *testing.T) {
+	x := Begin()
+	b := []byte("a text")
+	first := x.Text(b)
+	if again := x.Text(b); again != "a text" || unsafe.StringData(again) != unsafe.StringData(first) {
+		t.Errorf("the same text is %q, in other memory", again)
+	}
+	b[0] = 'b'
+	if other := x.Text(b); other != "b text" || first != "a text" {
+		t.Errorf("another text is %q, and the one before has become %q", other, first)
+	}
+	long := bytes.Repeat([]byte("x"), 257)
+	if x.Text(long) != string(long) || len(x.text) > 256 {
+		t.Errorf("a long text is kept: %d bytes", len(x.text))
+	}
+	if x.Text(nil) != "" || x.Text(b) != "b text" {
+		t.Error("no text is not told from one")
+	}
 }

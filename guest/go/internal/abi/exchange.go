@@ -9,6 +9,7 @@ const maxKept = 1 << 20
 type Exchange struct {
 	Request  []byte
 	response []byte
+	text     string // that Text returned last
 }
 
 // Begin returns an Exchange with an empty Request.
@@ -19,6 +20,19 @@ func Begin() *Exchange {
 	}
 	x.Request = x.Request[:0]
 	return x
+}
+
+// Text returns b as a string. It is the one that it returned before, where that is
+// the same: a copy takes an allocation.
+func (x *Exchange) Text(b []byte) string {
+	const short = 256
+	if len(b) > short {
+		return string(b)
+	}
+	if !Equal(b, x.text) {
+		x.text = string(b)
+	}
+	return x.text
 }
 
 // End gives the buffers back. The response must not be used after it.

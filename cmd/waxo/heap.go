@@ -1,0 +1,22 @@
+package main
+
+import "runtime"
+
+// ballastSize is by how many bytes garbage may grow in waxo run before it is
+// collected, beyond what Go allows: as much again as is alive.
+const ballastSize = 32 << 20
+
+// ballast makes Go's heap look larger than it is, until the function that it
+// returns is called. Little is alive in a host, so that its garbage would be
+// collected many times a second. Nobody touches these bytes: they take no
+// memory, but for the garbage. Who has set GOGC or GOMEMLIMIT has decided
+// otherwise.
+func (a *app) ballast() (drop func()) {
+	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
+		if v, _ := a.lookup(name); v != "" {
+			return func() {}
+		}
+	}
+	b := make([]byte, ballastSize)
+	return func() { runtime.KeepAlive(b) }
+}
