@@ -33,9 +33,13 @@ func TestPublish(t *testing.T) {
 	if err := msg.Open("other").Send(&msg.Message{Subject: "世界", ReplyTo: "there"}); err != nil {
 		t.Fatal(err)
 	}
+	if err := msg.Send(&msg.Message{Subject: "c", ReplyTo: "here", Body: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
 	want := []waxotest.Message{
 		{Subject: "a.b", Body: "hello\x00\xff", Binding: "default"},
 		{Subject: "世界", ReplyTo: "there", Binding: "other"},
+		{Subject: "c", ReplyTo: "here", Body: "x", Binding: "default"},
 	}
 	if got := h.Published(); !slices.Equal(got, want) {
 		t.Errorf("published %q, want %q", got, want)
