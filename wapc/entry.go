@@ -22,7 +22,7 @@ import (
 // preparation is the version of all that is done to a module before it is
 // compiled. Whoever changes that, raises it: what is in a cache was prepared in
 // the old way.
-const preparation = 2
+const preparation = 3
 
 // moduleKey names what a module becomes here.
 type moduleKey [sha256.Size]byte

@@ -16,8 +16,8 @@ const (
 	maxUnseen  = 16 << 10 // bytes that a guest may have moved without a look at it
 	maxKept    = 1 << 19  // bytes of a buffer that an instance keeps for its next call
 
-	maxSmall  = 128 // bytes of a response that shares an allocation
-	smallRoom = 512 // bytes of that
+	maxSmall  = 128  // bytes of a response that shares an allocation
+	smallRoom = 1024 // bytes of that
 )
 
 // Why a host call fails without reaching a Host.
@@ -32,27 +32,40 @@ func (in *instance) violate(function, format string, args ...any) {
 	panic(errStopped)
 }
 
-// view returns a part of the guest's memory. It is valid until the guest runs.
-func (in *instance) view(function string, ptr, size uint64) []byte {
-	at, memory := uint64(uint32(ptr)), in.memory.bytes
-	end := at + uint64(uint32(size))
-	if end > uint64(len(memory)) {
-		return in.outside(function, at, end-at)
+// inside returns a part of the guest's memory, or nil if it does not lie in
+// there. It is valid until the guest runs. It is short, so that the compiler
+// puts it where it is called, as view is not.
+func (in *instance) inside(ptr, size uint64) []byte {
+	at := uint64(uint32(ptr))
+	if end := at + uint64(uint32(size)); end <= uint64(len(in.memory.bytes)) {
+		return in.memory.bytes[at:end:end]
 	}
-	return memory[at:end:end]
+	return nil
+}
+
+// view is inside, but ends the run where something lies outside.
+func (in *instance) view(function string, ptr, size uint64) []byte {
+	if b := in.inside(ptr, size); b != nil {
+		return b
+	}
+	return in.outside(function, ptr, size)
 }
 
 // outside ends the run, unless nothing lies outside.
-func (in *instance) outside(function string, at, size uint64) []byte {
-	if size > 0 {
-		in.violate(function, "was given %d bytes at %d, outside of its memory of %d", size, at, len(in.memory.bytes))
+func (in *instance) outside(function string, ptr, size uint64) []byte {
+	if uint32(size) > 0 {
+		in.violate(function, "was given %d bytes at %d, outside of its memory of %d", uint32(size), uint32(ptr), len(in.memory.bytes))
 	}
 	return nil
 }
 
 // name reads a name, which is most often the last one of its kind.
 func (in *instance) name(last *string, what string, ptr, size uint64) {
-	if b := in.view(fnHostCall, ptr, size); string(b) != *last {
+	b := in.inside(ptr, size)
+	if b == nil {
+		b = in.outside(fnHostCall, ptr, size)
+	}
+	if string(b) != *last {
 		*last = in.intern(what, b)
 	}
 }
@@ -85,8 +98,16 @@ func (in *instance) serving(function string) {
 func (in *instance) guestRequest(stack []uint64) {
 	in.serving(fnGuestRequest)
 	run := &in.run
-	copy(in.view(fnGuestRequest, stack[0], uint64(len(run.operation))), run.operation)
-	copy(in.view(fnGuestRequest, stack[1], uint64(len(run.payload))), run.payload)
+	operation := in.inside(stack[0], uint64(len(run.operation)))
+	if operation == nil {
+		operation = in.outside(fnGuestRequest, stack[0], uint64(len(run.operation)))
+	}
+	copy(operation, run.operation)
+	payload := in.inside(stack[1], uint64(len(run.payload)))
+	if payload == nil {
+		payload = in.outside(fnGuestRequest, stack[1], uint64(len(run.payload)))
+	}
+	copy(payload, run.payload)
 	in.moved(len(run.payload))
 }
 
@@ -100,7 +121,10 @@ func (in *instance) moved(n int) {
 
 func (in *instance) guestResponse(stack []uint64) {
 	in.serving(fnGuestResponse)
-	b := in.view(fnGuestResponse, stack[0], stack[1])
+	b := in.inside(stack[0], stack[1])
+	if b == nil {
+		b = in.outside(fnGuestResponse, stack[0], stack[1])
+	}
 	run := &in.run
 	if run.responded {
 		in.violate(fnGuestResponse, "was called twice")
@@ -182,6 +206,7 @@ func (in *instance) hostCall(form callForm, stack []uint64) {
 	} else if run.marred {
 		run.mishaps.hostText, run.mishaps.lastErr = "", nil
 	}
+	in.hostAnswerLen.set(int32(len(run.hostAnswer)))
 }
 
 // failed notes that a host call failed.
@@ -239,20 +264,23 @@ func (in *instance) ask() (answer []byte, err error) {
 
 // invocation returns the context of the run in hand that the Host gets.
 func (in *instance) invocation() *invocation {
-	run := &in.run
-	if run.invocation == nil {
-		if len(in.invocations) == 0 {
-			in.invocations = make([]invocation, invocationsAtOnce)
-		}
-		c := &in.invocations[0]
-		in.invocations = in.invocations[1:]
-		c.caller, c.stopper, c.timeout = run.caller, &in.stopper, run.clock.timeout
-		if run.clock.ends != 0 {
-			c.ends.Store(int64(run.clock.ends))
-		}
-		run.invocation = c
+	if in.run.invocation == nil {
+		in.run.invocation = in.newInvocation()
 	}
-	return run.invocation
+	return in.run.invocation
+}
+
+func (in *instance) newInvocation() *invocation {
+	if len(in.invocations) == 0 {
+		in.invocations = make([]invocation, invocationsAtOnce)
+	}
+	c := &in.invocations[0]
+	in.invocations = in.invocations[1:]
+	c.caller, c.stopper, c.timeout = in.run.caller, &in.stopper, in.run.clock.timeout
+	if ends := in.run.clock.ends; ends != 0 {
+		c.ends.Store(int64(ends))
+	}
+	return c
 }
 
 // guard is deferred where the Host is called.

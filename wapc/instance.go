@@ -13,17 +13,18 @@ import (
 // instance is one instance of a module. One goroutine at a time uses it, but
 // for its stopper and its memory's size.
 type instance struct {
-	pool    *Pool
-	turns   *turns // of the engine
-	stopper stopper
-	memory  linearMemory
-	code    *code // what guest is an instance of
-	guest   api.Module
-	serve   api.Function    // __guest_call
-	stack   [2]uint64       // its parameters and result
-	values  context.Context // what the engine looks for while it instantiates
-	started bool
-	dead    bool // it must not serve again
+	pool          *Pool
+	turns         *turns // of the engine
+	stopper       stopper
+	memory        linearMemory
+	code          *code // what guest is an instance of
+	guest         api.Module
+	serve         api.Function // __guest_call
+	hostAnswerLen knownLength
+	stack         [2]uint64       // its parameters and result
+	values        context.Context // what the engine looks for while it instantiates
+	started       bool
+	dead          bool // it must not serve again
 
 	interned    map[string]string // the same bytes give the same name, without allocation
 	hostCalling HostCall          // the last one; what is the same in the next is not written again
@@ -76,6 +77,19 @@ type mishaps struct {
 	stopped   error // why the run was stopped: see stop.go
 }
 
+// knownLength is a variable of the guest's: see responseLen.
+type knownLength struct {
+	variable api.MutableGlobal // nil if the guest never asks for the length
+	length   int32             // what it holds
+}
+
+func (k *knownLength) set(length int32) {
+	if k.length != length && k.variable != nil {
+		k.variable.Set(api.EncodeI32(length))
+		k.length = length
+	}
+}
+
 // mar returns the run's mishaps to write to.
 func (r *runState) mar() *mishaps {
 	r.marred = true
@@ -122,6 +136,9 @@ func (in *instance) begin(caller context.Context, operation string, timeout time
 	}
 	run.log.clear()
 	in.memory.refused = 0
+	if in.hostAnswerLen.length != unknown {
+		in.hostAnswerLen.set(unknown)
+	}
 }
 
 // end leaves nothing behind that is the caller's or the Host's.
@@ -177,8 +194,12 @@ func (in *instance) instantiate(ctx context.Context) (err error) {
 		return ErrClosed
 	}
 	in.memory.image = in.code.image
+	in.hostAnswerLen.length = unknown
 	if in.guest, err = in.code.runtime.InstantiateModule(ctx, in.code.compiled, guestConfig); err != nil {
 		return err
+	}
+	if g, ok := in.guest.ExportedGlobal(responseLen).(api.MutableGlobal); ok {
+		in.hostAnswerLen.variable = g
 	}
 	for _, name := range startExports {
 		if f := in.guest.ExportedFunction(name); f != nil {

@@ -26,8 +26,9 @@ type fullContext struct {
 	cancel context.CancelFunc
 }
 
-// invocationsAtOnce are allocated together.
-const invocationsAtOnce = 16
+// invocationsAtOnce are allocated together: in 512 bytes, as what is larger and
+// has pointers costs more.
+const invocationsAtOnce = 9
 
 // ask notes that somebody keeps to the deadline, so that it is worth while to
 // look at the clock when the host call ends.
@@ -72,10 +73,12 @@ func (c *invocation) waiting() *fullContext {
 // end ends the context. The instance calls it, once.
 func (c *invocation) end() {
 	c.ended.Store(true)
-	full := c.full.Load()
-	if full == nil { // and if somebody asks for it from now on, it has ended
-		return
+	if full := c.full.Load(); full != nil { // else, if somebody asks for it from now on, it has ended
+		c.endFull(full)
 	}
+}
+
+func (c *invocation) endFull(full *fullContext) {
 	full.cancel()
 	c.stopper.mu.Lock()
 	defer c.stopper.mu.Unlock()

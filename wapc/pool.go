@@ -170,10 +170,10 @@ func (p *Pool) unlock() {
 }
 
 // Call has the guest handle an operation and returns its response, which is
-// the caller's own; small ones share an allocation of 512 bytes. Its errors are *GuestError, *TrapError, *DeadlineError,
-// *MemoryError, *SizeError, *HostError, *StartError, *NestingError,
-// ErrQueueFull, ErrQueueTimeout, ErrClosed, or one that wraps ctx's if that
-// ended first.
+// the caller's own; small ones share an allocation of 1 KiB. Its errors are
+// *GuestError, *TrapError, *DeadlineError, *MemoryError, *SizeError,
+// *HostError, *StartError, *NestingError, ErrQueueFull, ErrQueueTimeout,
+// ErrClosed, or one that wraps ctx's if that ended first.
 // The payload must not change until Call returns.
 func (p *Pool) Call(ctx context.Context, operation string, payload []byte) ([]byte, error) {
 	return p.CallAppend(ctx, nil, operation, payload)
@@ -187,16 +187,21 @@ func (p *Pool) CallAppend(ctx context.Context, dst []byte, operation string, pay
 	if len(payload) > p.opts.MaxRequest {
 		return dst, &SizeError{operation, "request", int64(len(payload)), int64(p.opts.MaxRequest)}
 	}
-	if len(operation) > maxName || !utf8.ValidString(operation) {
-		return dst, fmt.Errorf("wapc: the operation is not UTF-8 or longer than %d bytes: %.40q", maxName, operation)
-	}
 	in, err := p.acquire(ctx, operation)
 	if err != nil {
 		return dst, err
 	}
+	if operation != in.run.operation && !validOperation(operation) { // mostly it is the last one's
+		p.release(in, nil)
+		return dst, fmt.Errorf("wapc: the operation is not UTF-8 or longer than %d bytes: %.40q", maxName, operation)
+	}
 	dst, err = in.call(ctx, dst, operation, payload) // see instance.astray
 	p.release(in, err)
 	return dst, err
+}
+
+func validOperation(operation string) bool {
+	return len(operation) <= maxName && utf8.ValidString(operation)
 }
 
 // Warm starts instances until there are n, or as many as the pool may have.

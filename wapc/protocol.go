@@ -48,7 +48,7 @@ var forms = [...]callForm{formBinding, formNamespace, formPrefixed}
 type hostFunction struct {
 	name            string
 	params, results int // all i32
-	call            hostFunc
+	call            api.GoFunction
 }
 
 // hostFunc implements api.GoFunction. It needs no api.Module: an instance knows
@@ -61,19 +61,23 @@ func (f hostFunc) Call(ctx context.Context, stack []uint64) {
 
 // hostFunctions are all but __host_call, whose type depends on the form.
 var hostFunctions = [...]hostFunction{
-	{fnGuestRequest, 2, 0, (*instance).guestRequest},
-	{fnGuestResponse, 2, 0, (*instance).guestResponse},
-	{fnGuestError, 2, 0, (*instance).guestError},
-	{fnHostResponseLen, 0, 1, (*instance).hostResponseLen},
-	{fnHostResponse, 1, 0, (*instance).hostResponse},
-	{fnHostErrorLen, 0, 1, (*instance).hostErrorLen},
-	{fnHostError, 1, 0, (*instance).hostError},
-	{fnConsoleLog, 2, 0, (*instance).consoleLog},
+	{fnGuestRequest, 2, 0, hostFunc((*instance).guestRequest)},
+	{fnGuestResponse, 2, 0, hostFunc((*instance).guestResponse)},
+	{fnGuestError, 2, 0, hostFunc((*instance).guestError)},
+	{fnHostResponseLen, 0, 1, hostFunc((*instance).hostResponseLen)},
+	{fnHostResponse, 1, 0, hostFunc((*instance).hostResponse)},
+	{fnHostErrorLen, 0, 1, hostFunc((*instance).hostErrorLen)},
+	{fnHostError, 1, 0, hostFunc((*instance).hostError)},
+	{fnConsoleLog, 2, 0, hostFunc((*instance).consoleLog)},
 }
 
 func (f callForm) function() hostFunction {
-	return hostFunction{fnHostCall, int(f), 1,
-		func(in *instance, stack []uint64) { in.hostCall(f, stack) }}
+	return hostFunction{fnHostCall, int(f), 1, f}
+}
+
+// Call implements api.GoFunction.
+func (f callForm) Call(ctx context.Context, stack []uint64) {
+	(*instance)(ctx.(*engineContext)).hostCall(f, stack)
 }
 
 // hostModule builds the import module with one form of __host_call.

@@ -405,6 +405,21 @@ func TestNothingOutlivesACall(t *testing.T) {
 	}
 }
 
+// TestLengthsDoNotOutliveACall: a guest must not learn how long the response to
+// a host call of another caller was.
+func TestLengthsDoNotOutliveACall(t *testing.T) {
+	h := &host{call: func(context.Context, wapc.HostCall) ([]byte, error) { return make([]byte, 5), nil }}
+	p := pool(t, "puppet8", &wapc.PoolOptions{Host: h, MaxInstances: 1})
+	s := called("", "n", "Get", "").do(hostResponseLen, scratch).do(response, scratch, 4).do(end, 1)
+	if out, err := p.Call(t.Context(), "op", s.bytes()); err != nil || !slices.Equal(out, []byte{5, 0, 0, 0}) {
+		t.Fatalf("the length is %v, %v", out, err)
+	}
+	_, err := p.Call(t.Context(), "op", (&script{}).do(hostResponseLen, scratch).do(end, 1).bytes())
+	if e := as[*wapc.TrapError](t, err); !strings.Contains(e.Reason, "before any __host_call") || slices.ContainsFunc(e.Stack, func(f string) bool { return strings.HasPrefix(f, "waxo.") }) {
+		t.Fatalf("a length came over from the call before, or the stack shows what is none of the guest's: %+v", e)
+	}
+}
+
 func TestConsoleLog(t *testing.T) {
 	h := &host{}
 	s := &script{}

@@ -2,6 +2,7 @@ package wapc
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -71,12 +72,9 @@ func parseTrap(text, module string) (reason string, stack []string) {
 // meterPrefix is how the names begin of what metering adds to a module.
 const meterPrefix = meter.ImportModule + "."
 
-// unmetered takes what metering has added off a stack, which is innermost.
+// unmetered takes what metering has added off a stack.
 func unmetered(stack []string) []string {
-	for len(stack) > 0 && strings.HasPrefix(stack[0], meterPrefix) {
-		stack = stack[1:]
-	}
-	return stack
+	return slices.DeleteFunc(stack, func(name string) bool { return strings.HasPrefix(name, meterPrefix) })
 }
 
 // functionName takes the signature off a frame: "f(i32,i32) i32", "f() (i32,i64)".

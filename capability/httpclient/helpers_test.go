@@ -1,6 +1,7 @@
 package httpclient_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/waxosuit/waxo/capability"
@@ -171,4 +173,64 @@ func answerDNS(conn net.Conn, answer func(host string) []netip.Addr) {
 			return
 		}
 	}
+}
+
+// raw is a server that answers each request on its connections as it is told: ""
+// closes the connection.
+func raw(t testing.TB, answer func(n int32, head string) string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var count atomic.Int32
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				r := bufio.NewReader(conn)
+				for {
+					req, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					io.Copy(io.Discard, req.Body)
+					said := answer(count.Add(1), req.Method)
+					io.WriteString(conn, said)
+					if said == "" {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); serving.Wait() })
+	return "http://" + l.Addr().String()
+}
+
+// hangUp is a server that says one thing and closes the connection.
+func hangUp(t testing.TB, said string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			io.WriteString(conn, said)
+		}
+	})
+	t.Cleanup(func() { l.Close(); serving.Wait() })
+	return "http://" + l.Addr().String()
 }

@@ -1,7 +1,6 @@
 package httpclient_test
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -321,44 +320,6 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
-// raw is a server that answers each request on its connections as it is told: ""
-// closes the connection.
-func raw(t testing.TB, answer func(n int32, head string) string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var count atomic.Int32
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer conn.Close()
-				r := bufio.NewReader(conn)
-				for {
-					req, err := http.ReadRequest(r)
-					if err != nil {
-						return
-					}
-					io.Copy(io.Discard, req.Body)
-					said := answer(count.Add(1), req.Method)
-					io.WriteString(conn, said)
-					if said == "" {
-						return
-					}
-				}
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); serving.Wait() })
-	return "http://" + l.Addr().String()
-}
-
 // TestNothingIsDoneTwice: a server that takes a request on a connection that was
 // kept, and breaks off, gets it again only if it is idempotent.
 func TestNothingIsDoneTwice(t *testing.T) {
@@ -429,28 +390,6 @@ func TestBrokenServers(t *testing.T) {
 	l.Close()
 	_, err = send(t, p, httppb.Request{Path: "http://" + l.Addr().String()})
 	is(t, err, capability.CodeUnavailable, "refused")
-}
-
-// hangUp is a server that says one thing and closes the connection.
-func hangUp(t testing.TB, said string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
-			io.WriteString(conn, said)
-		}
-	})
-	t.Cleanup(func() { l.Close(); serving.Wait() })
-	return "http://" + l.Addr().String()
 }
 
 func TestTLS(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -123,7 +122,6 @@ type testProvider struct {
 	closing    func()
 
 	bindings capability.Bindings[*bound]
-	binds    sync.Map // how often each guest was bound
 }
 
 type bound struct {

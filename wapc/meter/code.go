@@ -73,9 +73,10 @@ type writer struct {
 	debt     int    // on the dearest path since the innermost loop's head, or since it was paid
 	bases    int    // of all open loops
 	left     int    // dearest path to the function's end
-	local    uint32 // the function's local for lengths; its type is added if it is used
+	local    uint32 // the function's local for lengths and labels; its type is added if it is used
 	scratch  bool
 	labels   []uint32
+	turns    []uint32 // of these, the labels of loops, each once, but not more than maxTurns and one
 	number   int      // of the instruction
 	run      wasm.Run // before it
 	loop     int      // how many have been read
@@ -331,14 +332,16 @@ func (w *writer) branch(in wasm.Instr) error {
 	default:
 		w.labels = append(w.labels[:0], in.Index)
 	}
-	back, total := false, w.debt // whether it may turn to a loop; what is due then
+	back, params, total := false, false, w.debt // whether it may turn to a loop, with values; what is due then
 	var f *frame
+	w.turns = w.turns[:0]
 	for _, label := range w.labels {
 		if uint64(label) >= uint64(len(w.frames)) {
 			return missing("label", uint64(label))
 		}
 		if f = w.target(label); f.op == wasm.OpLoop {
-			back, total = true, max(total, w.debt+w.bases-f.bases)
+			back, total, params = true, max(total, w.debt+w.bases-f.bases), params || f.params
+			w.turns = addTurn(w.turns, label)
 		}
 	}
 	switch {
@@ -347,6 +350,11 @@ func (w *writer) branch(in wasm.Instr) error {
 		return nil
 	case in.Op == wasm.OpBrTable:
 		w.noteDispatch()
+		if back && !params && len(w.turns) <= maxTurns {
+			w.turnTable(in)
+			w.live = false
+			return nil
+		}
 	case back && !f.params:
 		w.turn(in, f, total+chargeWeight)
 		w.live = in.Op == wasm.OpBrIf

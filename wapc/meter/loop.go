@@ -24,12 +24,15 @@ const wrapping = 3 // blocks around the loop
 
 // loop is what is known of a loop from the first reading.
 type loop struct {
-	calls bool // something; so do all loops around it
-	table bool // a br_table turns to it
-	back  bool // a br or br_if turns to it
+	calls bool // something, or is charged with a call; so do all loops around it
+	back  bool // a branch turns to it
 }
 
-func (l loop) wrap() bool { return l.back && !l.calls && !l.table }
+func (l loop) wrap() bool { return l.back && !l.calls }
+
+// maxTurns is to how many loops a br_table may turn for each to be charged when
+// it does; else it is charged before it branches.
+const maxTurns = 4
 
 // loops finds out about the loops of a function.
 type loops struct {
@@ -37,6 +40,7 @@ type loops struct {
 	open   []int  // for each open block, its index in all; negative if it is no loop
 	inside []int  // those that are open
 	labels []uint32
+	turns  []uint32 // labels of loops
 }
 
 func (l *loops) see(in wasm.Instr, code []byte) {
@@ -63,21 +67,44 @@ func (l *loops) see(in wasm.Instr, code []byte) {
 		if len(l.inside) == 0 {
 			return
 		}
-		l.labels = in.AppendLabels(l.labels[:0], code)
-		for _, label := range l.labels {
-			if target := l.target(label); target != nil {
-				target.table = true
-			}
-		}
+		l.table(in, code)
 	case wasm.OpCall, wasm.OpCallIndirect, wasm.OpMemoryGrow, wasm.OpTableGrow, wasm.OpMemoryFill,
 		wasm.OpMemoryCopy, wasm.OpMemoryInit, wasm.OpTableFill, wasm.OpTableCopy, wasm.OpTableInit:
-		for _, i := range slices.Backward(l.inside) {
-			if l.all[i].calls {
-				break // and those around it, or each call would see all of them
-			}
-			l.all[i].calls = true
+		l.call()
+	}
+}
+
+// call notes that the loops that are open call something.
+func (l *loops) call() {
+	for _, i := range slices.Backward(l.inside) {
+		if l.all[i].calls {
+			break // and those around it, or each call would see all of them
+		}
+		l.all[i].calls = true
+	}
+}
+
+// table notes where a br_table leads.
+func (l *loops) table(in wasm.Instr, code []byte) {
+	l.labels = in.AppendLabels(l.labels[:0], code)
+	l.turns = l.turns[:0]
+	for _, label := range l.labels {
+		if target := l.target(label); target != nil {
+			target.back = true
+			l.turns = addTurn(l.turns, label)
 		}
 	}
+	if len(l.turns) > maxTurns {
+		l.call()
+	}
+}
+
+// addTurn adds a label that is not among turns, up to one more than there may be.
+func addTurn(turns []uint32, label uint32) []uint32 {
+	if len(turns) > maxTurns || slices.Contains(turns, label) {
+		return turns
+	}
+	return append(turns, label)
 }
 
 // target returns the loop that a label stands for.
@@ -117,6 +144,44 @@ func (w *writer) turn(in wasm.Instr, f *frame, units int) {
 		w.out = append(w.out, byte(wasm.OpIf), emptyBlock)
 		label++
 	}
+	w.turnTo(f, label, units)
+	if in.Op == wasm.OpBrIf {
+		w.out = append(w.out, byte(wasm.OpEnd))
+	}
+	w.copied = in.End
+}
+
+// turnTable writes, in the place of a br_table to loops and other blocks, one
+// that leads from loops to a charge and a br to the loop, for each of them:
+//
+//	local.set $scratch block local.get $scratch br_table ... end charge br $loop
+func (w *writer) turnTable(in wasm.Instr) {
+	w.forward(in)
+	w.copy(in.Start)
+	w.scratch = true
+	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpLocalSet)), w.local)
+	for range w.turns {
+		w.out = append(w.out, byte(wasm.OpBlock), emptyBlock)
+	}
+	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpLocalGet)), w.local)
+	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpBrTable)), uint32(len(w.labels)-1))
+	for _, label := range w.labels {
+		to := slices.Index(w.turns, label)
+		if to < 0 {
+			to = int(w.relabel(label, w.target(label))) + len(w.turns)
+		}
+		w.out = wasm.AppendUint32(w.out, uint32(to))
+	}
+	for i, label := range w.turns {
+		w.out = append(w.out, byte(wasm.OpEnd))
+		f := w.target(label)
+		w.turnTo(f, w.relabel(label, f)+uint32(len(w.turns)-1-i), w.debt+w.bases-f.bases+chargeWeight)
+	}
+	w.copied = in.End
+}
+
+// turnTo writes a charge and a br to a loop, which has that label here.
+func (w *writer) turnTo(f *frame, label uint32, units int) {
 	if f.wrapped {
 		w.out = w.appendUsedUp(w.out, units)
 		w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpBrIf)), label+1)
@@ -124,10 +189,6 @@ func (w *writer) turn(in wasm.Instr, f *frame, units int) {
 		w.out = w.appendCharge(w.out, units)
 	}
 	w.out = wasm.AppendUint32(append(w.out, byte(wasm.OpBr)), label)
-	if in.Op == wasm.OpBrIf {
-		w.out = append(w.out, byte(wasm.OpEnd))
-	}
-	w.copied = in.End
 }
 
 // relabel gives a label's new number.

@@ -41,7 +41,7 @@ func exports(g *guest) []string {
 // busy are the functions of testdata/work.wat that do more when they are told
 // to.
 var busy = []string{
-	"loop", "while", "nested", "values", "table", "states", "calls", "host", "indirect", "recursion", "mutual",
+	"loop", "while", "nested", "values", "table", "itself", "states", "calls", "host", "indirect", "recursion", "mutual",
 	"recursion_indirect", "mutual_indirect", "tail", "tail_indirect", "tree", "fill", "copies", "table_fill", "vectors",
 }
 

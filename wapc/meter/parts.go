@@ -32,6 +32,8 @@ type parts struct {
 	long     uint32
 	grow     uint32
 	tables   map[uint32]uint32 // functions that grow tables
+	known    []Known
+	instead  map[uint32]uint32 // of functions that are known
 	added    []added
 }
 
@@ -47,8 +49,18 @@ var (
 	numbers = []wasm.ValType{wasm.I32, wasm.I32, wasm.I32}
 )
 
-func newParts(g *graph, interval int32) *parts {
-	return &parts{m: g.m, g: g, interval: interval, counter: g.globals, look: g.imported, tables: map[uint32]uint32{}}
+func newParts(g *graph, interval int32, known []Known) (*parts, error) {
+	for _, k := range known {
+		t, err := g.m.ExternType(wasm.KindFunc, k.Func)
+		if err != nil {
+			return nil, err
+		}
+		if k.Func >= g.imported || len(t.Func.Params) > 0 || !slices.Equal(t.Func.Results, number) {
+			return nil, fmt.Errorf("function %d cannot be known: it is not imported, or of the type %v", k.Func, t.Func)
+		}
+	}
+	return &parts{m: g.m, g: g, interval: interval, counter: g.globals, look: g.imported,
+		tables: map[uint32]uint32{}, known: known, instead: map[uint32]uint32{}}, nil
 }
 
 // types adds the types and assembles the functions that will be added.
@@ -77,6 +89,9 @@ func (p *parts) types() error {
 		typ := wasm.FuncType{Params: []wasm.ValType{t.Table.Elem, wasm.I32}, Results: number}
 		p.tables[table] = p.function(fmt.Sprintf("grow table %d", table), typ, p.growTableBody(table))
 	}
+	for i, k := range p.known {
+		p.instead[k.Func] = p.function(k.Export, wasm.FuncType{Results: number}, p.knownBody(k.Func, p.answer(i)))
+	}
 	return nil
 }
 
@@ -88,9 +103,10 @@ func (p *parts) function(name string, t wasm.FuncType, body wasm.Body) uint32 {
 // renumber shifts what refers to functions, outside of code, and names what is
 // new.
 func (p *parts) renumber() error {
-	shifted := make([]uint32, int(p.g.imported)+p.g.functions)
+	shifted := make([]uint32, int(p.g.imported)+p.g.functions) // what refers to a function
+	places := make([]uint32, len(shifted))                     // the function itself
 	for i := range shifted {
-		shifted[i] = p.shift(uint32(i))
+		shifted[i], places[i] = p.shift(uint32(i)), p.place(uint32(i))
 	}
 	code := p.m.Code
 	p.m.Code = nil // that is done
@@ -99,29 +115,29 @@ func (p *parts) renumber() error {
 	if err != nil {
 		return err
 	}
-	p.rename(shifted)
+	p.rename(places)
 	return nil
 }
 
 // rename shifts the names of functions, which traps tell, and names what is
 // new. A function without a name gets the number that it had, in the form in
 // which a trap would have told it.
-func (p *parts) rename(shifted []uint32) {
+func (p *parts) rename(places []uint32) {
 	names := &wasm.Names{}
 	if content, ok := p.m.Custom(wasm.NameSection); ok {
 		if decoded, err := wasm.DecodeNames(content); err == nil { // else they would mislead
 			names = decoded
 		}
 	}
-	names.RenumberFuncs(shifted)
+	names.RenumberFuncs(places)
 	names.Labels = nil // there are more blocks now
-	all := make([]wasm.Name, 0, len(shifted)+1+len(p.added))
+	all := make([]wasm.Name, 0, len(places)+1+len(p.added))
 	named := names.Funcs
-	for i := range uint32(len(shifted)) {
+	for i := range uint32(len(places)) {
 		if i == p.look {
 			all = append(all, wasm.Name{Func: p.look, Name: ImportModule + "." + ImportName})
 		}
-		name := wasm.Name{Func: shifted[i], Name: "$" + strconv.Itoa(int(i))}
+		name := wasm.Name{Func: places[i], Name: "$" + strconv.Itoa(int(i))}
 		if len(named) > 0 && named[0].Func == name.Func {
 			name, named = named[0], named[1:]
 		}
@@ -134,12 +150,30 @@ func (p *parts) rename(shifted []uint32) {
 	p.m.SetCustom(wasm.NameSection, names.Encode())
 }
 
-// shift gives a function's new index.
-func (p *parts) shift(f uint32) uint32 {
+// place gives a function's new index.
+func (p *parts) place(f uint32) uint32 {
 	if f >= p.g.imported {
 		f++
 	}
 	return f
+}
+
+// shift gives the index that is to stand where a function's stood.
+func (p *parts) shift(f uint32) uint32 {
+	if to, ok := p.instead[f]; ok {
+		return to
+	}
+	return p.place(f)
+}
+
+// answer is the global variable that answers for what is known.
+func (p *parts) answer(known int) uint32 { return p.counter + 1 + uint32(known) }
+
+// knownBody answers for an imported function.
+func (p *parts) knownBody(f, answer uint32) wasm.Body {
+	c := wasm.NewCode(0)
+	c.GetGlobal(answer).I32(0).Op(wasm.OpI32LtS).If(func() { c.Call(f).Op(wasm.OpReturn) })
+	return c.GetGlobal(answer).Body()
 }
 
 // add adds what is new.
@@ -149,13 +183,23 @@ func (p *parts) add() {
 		Module: ImportModule, Name: ImportName,
 		Type: wasm.ExternType{Kind: wasm.KindFunc, TypeIndex: none},
 	})
-	p.m.Globals = append(slices.Clip(p.m.Globals), wasm.Global{
-		Type: wasm.GlobalType{Type: wasm.I32, Mutable: true},
-		Init: append(wasm.AppendInt64([]byte{byte(wasm.OpI32Const)}, int64(p.interval)), byte(wasm.OpEnd)),
-	})
+	p.m.Globals = append(slices.Clip(p.m.Globals), variable(int64(p.interval)))
+	for i, k := range p.known {
+		p.m.Globals = append(p.m.Globals, variable(-1))
+		p.m.Exports = slices.DeleteFunc(p.m.Exports, func(e wasm.Export) bool { return e.Name == k.Export })
+		p.m.Exports = append(p.m.Exports, wasm.Export{Name: k.Export, Kind: wasm.KindGlobal, Index: p.answer(i)})
+	}
 	for _, f := range p.added {
 		p.m.Funcs = append(p.m.Funcs, f.typ)
 		p.m.Code = append(p.m.Code, f.body)
+	}
+}
+
+// variable is a global variable, an i32.
+func variable(value int64) wasm.Global {
+	return wasm.Global{
+		Type: wasm.GlobalType{Type: wasm.I32, Mutable: true},
+		Init: append(wasm.AppendInt64([]byte{byte(wasm.OpI32Const)}, value), byte(wasm.OpEnd)),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"hash"
 
 	waxo "github.com/waxosuit/waxo/guest/go"
@@ -17,6 +18,7 @@ func init() {
 	waxo.Handle("waxo:test!Sum", func([]byte) ([]byte, error) {
 		return []byte(hex.EncodeToString(sum.Sum(nil))), nil
 	})
+	waxo.Handle("waxo:test!Tidy", tidy)
 	blob.OnChunk(take)
 }
 
@@ -72,4 +74,31 @@ func take(c *blob.Chunk) error {
 	next++
 	sum.Write(c.Data)
 	return nil
+}
+
+// tidy looks at what is there, and removes it.
+func tidy([]byte) ([]byte, error) {
+	info, ok, err := blob.Info("box", "large")
+	if err != nil || !ok {
+		return nil, errors.Join(errors.New("the blob is not there"), err)
+	}
+	if err := blob.RemoveContainer("box"); !errors.Is(err, waxo.ErrConflict) {
+		return nil, errors.Join(errors.New("a container with a blob in it was removed"), err)
+	}
+	if err := blob.Put("box", "ä small one", []byte("x")); err != nil {
+		return nil, err
+	}
+	list, err := blob.List("box")
+	if err != nil || len(list) != 2 || list[0] != info || list[1].ID != "ä small one" || list[1].Size != 1 {
+		return nil, errors.Join(errors.New("the list is another one"), err)
+	}
+	for _, b := range list {
+		if err := blob.Remove(b.Container, b.ID); err != nil {
+			return nil, err
+		}
+	}
+	if _, ok, err := blob.Info("box", "large"); ok || err != nil {
+		return nil, errors.Join(errors.New("the blob is still there"), err)
+	}
+	return nil, blob.RemoveContainer("box")
 }

@@ -68,6 +68,13 @@
       (br_if $l (i32.gt_s (local.get 0) (i32.const 0))))
     (local.get $s))
 
+  ;; A loop that nothing but a br_table turns to.
+  (func (export "itself") (type $unary) (local $s i32)
+    (block $out (loop $l
+      (local.set $s (i32.rotl (i32.add (local.get $s) (local.get 0)) (i32.const 5)))
+      (br_table $out $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+    (local.get $s))
+
   ;; The shape of a Go function: states 0 to 3, forward jumps and back.
   (func (export "states") (type $unary) (local $pc i32) (local $s i32)
     (loop $l (block $d (block $c (block $b (block $a
