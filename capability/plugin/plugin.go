@@ -29,6 +29,7 @@ package plugin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -105,6 +106,10 @@ type Provider struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	done   chan struct{} // the watch has ended
+
+	// bound lets calls in, and waits for them when a binding ends: a host that
+	// binds another provider in this one's place loses none.
+	bound capability.Bindings[struct{}]
 
 	mu       sync.Mutex
 	bindings map[capability.BindingID]*binding
@@ -197,8 +202,12 @@ func (p *Provider) Bind(ctx context.Context, b capability.Binding, d capability.
 	err = in.bind(ctx, b)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err == nil {
+		err = p.bound.Add(b.BindingID, struct{}{})
+	}
 	if err == nil && p.state.Load().instance != in {
 		err = &capability.Error{Code: capability.CodeUnavailable, Message: fmt.Sprintf("the plugin %s died while it was bound", p.name)}
+		_, _, _ = p.bound.Remove(ctx, b.BindingID) // nobody has called yet
 	}
 	if err != nil {
 		delete(p.bindings, b.BindingID)
@@ -210,6 +219,11 @@ func (p *Provider) Bind(ctx context.Context, b capability.Binding, d capability.
 
 // Call implements capability.Provider.
 func (p *Provider) Call(ctx context.Context, c capability.Call) ([]byte, error) {
+	b, err := p.bound.Use(c.BindingID)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Release()
 	in, err := p.running()
 	if err != nil {
 		return nil, err
@@ -219,17 +233,16 @@ func (p *Provider) Call(ctx context.Context, c capability.Call) ([]byte, error) 
 
 // Unbind implements capability.Provider.
 func (p *Provider) Unbind(ctx context.Context, id capability.BindingID) error {
-	p.mu.Lock()
-	_, bound := p.bindings[id]
-	p.mu.Unlock()
-	in, err := p.running()
-	if !bound || err != nil {
-		p.forget(id)
-		return nil // a plugin that is not there holds no binding
+	_, bound, drained := p.bound.Remove(ctx, id)
+	if !bound {
+		return nil
 	}
-	err = in.unbind(ctx, id)
-	p.forget(id) // until here, what is in hand could reach the guest
-	return err
+	defer p.forget(id) // until here, what is in hand can reach the guest
+	in, err := p.running()
+	if err != nil {
+		return drained // a plugin that is not there holds no binding
+	}
+	return errors.Join(drained, in.unbind(ctx, id))
 }
 
 func (p *Provider) forget(id capability.BindingID) {
@@ -242,13 +255,14 @@ func (p *Provider) forget(id capability.BindingID) {
 func (p *Provider) Close(ctx context.Context) error {
 	p.closing.Lock()
 	defer p.closing.Unlock()
+	_, drained := p.bound.Close(ctx)
 	p.cancel()
 	<-p.done
 	last := p.state.Swap(&state{away: "is closed"})
 	if last.instance == nil {
-		return nil
+		return drained
 	}
-	return last.instance.shutdown(ctx)
+	return errors.Join(drained, last.instance.shutdown(ctx))
 }
 
 // running returns the instance that answers. The error is one of

@@ -51,7 +51,10 @@ func TestContract(t *testing.T) {
 		}
 	}
 	_, err = ask(t, p, "Echo", "x")
-	wantError(t, err, capability.CodeUnavailable, "closed")
+	wantError(t, err, capability.CodeUnavailable, "not bound")
+	if !capability.Unbound(err) {
+		t.Error("a host does not see that it may look for another binding")
+	}
 	wantError(t, p.Bind(within(t), capability.Binding{BindingID: guestID}, nil), capability.CodeUnavailable, "closed")
 }
 
