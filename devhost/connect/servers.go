@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/waxosuit/waxo/capability"
@@ -265,14 +264,4 @@ func (c *Connections) Export(ctx context.Context, dir string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// Services lists the capabilities whose service these connections can embed.
-func Services() []string {
-	var list []string
-	for id := range services {
-		list = append(list, id)
-	}
-	slices.Sort(list)
-	return list
 }
