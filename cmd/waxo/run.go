@@ -95,7 +95,6 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer a.ballast()()
 	plugins, err := f.plugins.options(a, log, f.allowDev)
 	if err != nil {
 		return err
@@ -143,9 +142,13 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		t.log(log, g)
 	}
 	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.HTTP(id))
-	if g.Tier() == wapc.TierInterpreted {
-		following.Go(func() { follow(ctx, log, g, a.begun) })
-	}
+	following.Go(func() {
+		if g.Tier() == wapc.TierInterpreted {
+			follow(ctx, log, g, a.begun)
+		}
+		defer a.ballast()() // not before: to compile takes memory enough
+		<-ctx.Done()
+	})
 	<-ctx.Done()
 	log.Info("draining", "at most", f.drain)
 	return nil
