@@ -110,14 +110,20 @@ func TestProject(t *testing.T) {
 	}
 }
 
-// TestContainer: the same guest counts in a real Redis.
-func TestContainer(t *testing.T) {
+// needEngine skips a test where no container engine is there, but for CI.
+func needEngine(t testing.TB) {
+	t.Helper()
 	if err := containers.Check(); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
 		t.Skip(err)
 	}
+}
+
+// TestContainer: the same guest counts in a real Redis.
+func TestContainer(t *testing.T) {
+	needEngine(t)
 	t.Parallel()
 	g := harness.Start(t, &harness.Options{Project: counter(t), Providers: "container", Faults: true})
 	counts(t, g, 1)
