@@ -35,7 +35,7 @@ func TestEverything(t *testing.T) {
 	const golden = "testdata/everything.golden"
 	server := httptest.NewServer(http.HandlerFunc(serveEverything))
 	t.Cleanup(server.Close)
-	dir := everything(t)
+	dir := fromTestdata(t, "everything")
 	embedded := performEverything(t, dir, server.URL, manifest.ProviderEmbedded)
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		must(t, os.WriteFile(golden, []byte(embedded), 0o644))
@@ -50,14 +50,14 @@ func TestEverything(t *testing.T) {
 	})
 }
 
-// everything makes the project of testdata/everything, with the SDK of this
+// fromTestdata makes the project of a folder of testdata, with the SDK of this
 // checkout.
-func everything(t testing.TB) string {
+func fromTestdata(t testing.TB, name string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "everything")
+	dir := filepath.Join(t.TempDir(), name)
 	_, err := templates.Write(dir, "http", nil)
 	must(t, err)
-	sources, err := filepath.Glob("testdata/everything/*")
+	sources, err := filepath.Glob(filepath.Join("testdata", name, "*"))
 	must(t, err)
 	for _, old := range []string{"main.go", "main_test.go"} {
 		must(t, os.Remove(filepath.Join(dir, old)))
