@@ -165,7 +165,7 @@ var rules = []rule{
 	{packages: "harness", imports: []string{
 		"capability", "devhost", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
 		"harness/companion", "harness/faults", "wapc", "wascap",
-	}, tests: []string{"capability/payload/...", "harness/containers", "templates"}},
+	}, tests: []string{"capability/payload/...", "harness/containers", "templates", natsGo + "/..."}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
@@ -191,7 +191,7 @@ var homes = []struct {
 	{awsSDK, []string{"capability/blobstore", "emulators/s3"}},
 	{smithy, []string{"capability/blobstore", "emulators/s3"}},
 	{natsSrv, []string{"emulators/nats", "capability/eventstreams", "capability/messaging"}},
-	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness/containers"}},
+	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness", "harness/containers"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
 	{testcontainers, []string{"harness/containers"}},
 	{toxiproxy, []string{"harness/faults"}},

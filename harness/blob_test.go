@@ -20,7 +20,7 @@ var blobMiB = flag.Int("blob", 72, "size in MiB of the blob that TestLargeBlob c
 //	go test ./harness -run TestLargeBlob -blob 1024 -timeout 1h -v
 func TestLargeBlob(t *testing.T) {
 	t.Parallel()
-	dir := fromTestdata(t, "carrier")
+	dir := projectOf(t, "testdata/carrier")
 	for _, providers := range []string{manifest.ProviderEmbedded, manifest.ProviderContainer} {
 		t.Run(providers, func(t *testing.T) {
 			if providers == manifest.ProviderContainer {

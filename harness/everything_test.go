@@ -35,7 +35,7 @@ func TestEverything(t *testing.T) {
 	const golden = "testdata/everything.golden"
 	server := httptest.NewServer(http.HandlerFunc(serveEverything))
 	t.Cleanup(server.Close)
-	dir := fromTestdata(t, "everything")
+	dir := projectOf(t, "testdata/everything")
 	embedded := performEverything(t, dir, server.URL, manifest.ProviderEmbedded)
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		must(t, os.WriteFile(golden, []byte(embedded), 0o644))
@@ -50,18 +50,17 @@ func TestEverything(t *testing.T) {
 	})
 }
 
-// fromTestdata makes the project of a folder of testdata, with the SDK of this
-// checkout.
-func fromTestdata(t testing.TB, name string) string {
+// projectOf makes a project of the guest in a folder, with the SDK of this checkout.
+func projectOf(t testing.TB, folder string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), name)
+	dir := filepath.Join(t.TempDir(), filepath.Base(folder))
 	_, err := templates.Write(dir, "http", nil)
-	must(t, err)
-	sources, err := filepath.Glob(filepath.Join("testdata", name, "*"))
 	must(t, err)
 	for _, old := range []string{"main.go", "main_test.go"} {
 		must(t, os.Remove(filepath.Join(dir, old)))
 	}
+	sources, err := filepath.Glob(filepath.Join(folder, "*"))
+	must(t, err)
 	for _, source := range sources {
 		content, err := os.ReadFile(source)
 		must(t, err)

@@ -19,12 +19,15 @@ var epoch = time.Now()
 func now() time.Duration { return time.Since(epoch) }
 
 // plainly makes a dialer whose connections cost less than the system's, where
-// nothing stands between go-redis and the system.
+// nothing stands between go-redis and the system. Dialing does not fail: where no
+// connection comes about, using it does. Otherwise go-redis, after as many failures
+// as its pool has room for, would not dial but once a second, and calls would fail
+// for that long after the server is back.
 func plainly(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		inner, err := dial(ctx, network, address)
 		if err != nil {
-			return nil, err
+			return refused{err}, nil
 		}
 		system, ok := inner.(syscall.Conn)
 		if !ok {
@@ -39,6 +42,26 @@ func plainly(dial func(ctx context.Context, network, address string) (net.Conn, 
 		return c, nil
 	}
 }
+
+// refused is a connection that did not come about. go-redis drops it when its first
+// use fails or, where it lay idle, when it is looked at.
+type refused struct{ err error }
+
+func (r refused) Read([]byte) (int, error)              { return 0, r.err }
+func (r refused) Write([]byte) (int, error)             { return 0, r.err }
+func (r refused) SyscallConn() (syscall.RawConn, error) { return nil, r.err }
+func (r refused) Close() error                          { return nil }
+func (r refused) LocalAddr() net.Addr                   { return nowhere{} }
+func (r refused) RemoteAddr() net.Addr                  { return nowhere{} }
+func (r refused) SetDeadline(time.Time) error           { return nil }
+func (r refused) SetReadDeadline(time.Time) error       { return nil }
+func (r refused) SetWriteDeadline(time.Time) error      { return nil }
+
+// nowhere is where it leads.
+type nowhere struct{}
+
+func (nowhere) Network() string { return "tcp" }
+func (nowhere) String() string  { return "nowhere" }
 
 // conn is a connection of go-redis, which sets four deadlines for each command
 // and looks whether the connection stands. One goroutine at a time uses it, but

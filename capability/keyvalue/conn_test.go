@@ -168,7 +168,8 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// TestPlainly leaves connections alone that have a layer of their own.
+// TestPlainly leaves connections alone that have a layer of their own; one that does
+// not come about fails where it is used.
 func TestPlainly(t *testing.T) {
 	client, server := net.Pipe()
 	defer client.Close()
@@ -182,7 +183,17 @@ func TestPlainly(t *testing.T) {
 	}
 	failure := errors.New("no")
 	dial = plainly(func(context.Context, string, string) (net.Conn, error) { return nil, failure })
-	if c, err := dial(context.Background(), "", ""); c != nil || err != failure {
-		t.Errorf("dial = %v, %v", c, err)
+	c, err := dial(context.Background(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("x")); err != failure {
+		t.Errorf("write: %v", err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != failure {
+		t.Errorf("read: %v", err)
+	}
+	if _, err := c.(syscall.Conn).SyscallConn(); err != failure {
+		t.Errorf("at a look: %v", err)
 	}
 }
