@@ -58,10 +58,14 @@ is in the cache. --timings logs what each step of a start took, and which of the
 two it was.
 
 Where a capability is bound to is read from, first to last: --bind, the
-environment (WAXO_KEYVALUE_URL, REDIS_URL), the [[bind]] tables of a waxo.toml
-(--manifest, or the one that the working directory belongs to). Default for
-wascap:keyvalue: redis://127.0.0.1:6379/0, or a server in this process, in memory
-only, for a module with throwaway keys.
+environment, the [[bind]] tables of a waxo.toml (--manifest, or the one that the
+working directory belongs to). Variables are WAXO_KEYVALUE_URL, _MESSAGING_URL,
+_EVENTSTREAMS_URL and _BLOBSTORE_URL, with a binding's name before _URL where that
+is not default; for default bindings REDIS_URL, NATS_URL, NATS_SUBSCRIPTION,
+NATS_QUEUEGROUP_NAME, NATS_CLIENT_JWT and NATS_CLIENT_SEED, too. Where none says,
+Redis is looked for at redis://127.0.0.1:6379/0 and NATS at nats://127.0.0.1:4222;
+for a module with throwaway keys they and S3 are servers in this process, in memory
+only.
 
 Providers may also be plugins, programs of their own: those in the folder --caps,
 and those that [[bind]] tables name. A plugin is run only where its claims hold,
