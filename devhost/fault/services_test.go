@@ -32,8 +32,9 @@ func (r received) Dispatch(_ context.Context, _ string, payload, _ []byte) (capa
 }
 
 // cutTwice expects that a call fails while its service is cut off, and is answered
-// again afterwards, both times.
-func cutTwice(t *testing.T, inner capability.Provider, config map[string]string, d capability.Dispatcher, operation string, payload []byte) {
+// again afterwards, both times. It makes three calls that are answered, and returns
+// how to make another one.
+func cutTwice(t *testing.T, inner capability.Provider, config map[string]string, d capability.Dispatcher, operation string, payload []byte) (call func() error) {
 	t.Helper()
 	i := fault.New(nil)
 	p := i.Wrap(inner)
@@ -46,7 +47,7 @@ func cutTwice(t *testing.T, inner capability.Provider, config map[string]string,
 	if err := p.Bind(t.Context(), capability.Binding{BindingID: id, Config: config}, d); err != nil {
 		t.Fatal(err)
 	}
-	call := func() error {
+	call = func() error {
 		_, err := p.Call(t.Context(), capability.Call{BindingID: id, Operation: operation, Payload: payload})
 		return err
 	}
@@ -70,6 +71,7 @@ func cutTwice(t *testing.T, inner capability.Provider, config map[string]string,
 			}
 		}
 	}
+	return call
 }
 
 // TestNATSIsCut: what the guest subscribed to is delivered afterwards, too.
@@ -82,8 +84,14 @@ func TestNATSIsCut(t *testing.T) {
 	got := make(received, 10)
 	message := messagingpb.PublishMessage{Message: &messagingpb.BrokerMessage{Subject: "news", Body: []byte("x")}}
 	config := map[string]string{"url": server.URL(), "subscriptions": "news"}
-	cutTwice(t, messaging.New(nil), config, got, capability.OpPublish, message.AppendProto(nil))
-	for range 2 { // the one before the first cut may get lost by it
+	publish := cutTwice(t, messaging.New(nil), config, got, capability.OpPublish, message.AppendProto(nil))
+	const published = 3 // around the cuts, by which each of them may get lost
+	for range published + 1 {
+		if err := publish(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range published + 1 {
 		select {
 		case <-got:
 		case <-time.After(patience):
