@@ -82,7 +82,7 @@ quits.`,
 	cmd.Flags().BoolVar(&f.poll, "poll", false, "look for changes instead of waiting for the system's events")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
 	cmd.Flags().StringVar(&f.providers, "providers", "", "where the services behind all capabilities are: embedded or container; default: as waxo.toml says")
-	cmd.Flags().BoolVar(&f.keep, "keep-containers", false, "leave containers running at the end, for the next waxo dev --keep-containers")
+	cmd.Flags().BoolVar(&f.keep, "keep-containers", false, "leave containers running at the end, for the next waxo dev --keep-containers; docker rm -f ends them")
 	f.plugins.add(cmd)
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

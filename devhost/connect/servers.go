@@ -225,7 +225,11 @@ func (c *Connections) describe(id serverID) string {
 	if e, ok := c.servers[id].(embedded); ok {
 		return "an embedded " + id.service.title + ", " + e.kept
 	}
-	return cmp.Or(id.image, id.service.title) + " in a container"
+	what := cmp.Or(id.image, id.service.title)
+	if named, ok := c.servers[id].(interface{ Name() string }); ok {
+		return what + " in the container " + named.Name() // for docker exec
+	}
+	return what + " in a container"
 }
 
 // Prune ends the servers and plugins that the last Connect did not ask for. Call it once the
