@@ -169,7 +169,9 @@ var rules = []rule{
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
 
 	// Whole processes, measured from outside.
-	{packages: "harness/bench", tests: []string{"capability", "devhost/workbench", "wapc/wasm", "wascap"}},
+	{packages: "harness/bench", tests: []string{
+		"capability", "devhost/workbench", "harness", "templates", "wapc/wasm", "wascap", goRedis, natsGo + "/...", awsSDK + "/...",
+	}},
 	{packages: "harness/bench/guest", imports: []string{"guest/go/..."}},
 	{packages: "harness/bench/native", imports: []string{goRedis}, command: true},
 	{packages: "harness/bench/table", command: true},
@@ -188,11 +190,11 @@ var homes = []struct {
 	{goPlugin, []string{"capability/plugin"}},
 	{"google.golang.org/grpc", []string{"capability/plugin"}},
 	{miniredis, []string{"emulators/redis"}},
-	{awsSDK, []string{"capability/blobstore", "emulators/s3"}},
+	{awsSDK, []string{"capability/blobstore", "emulators/s3", "harness/bench"}},
 	{smithy, []string{"capability/blobstore", "emulators/s3"}},
 	{natsSrv, []string{"emulators/nats", "capability/eventstreams", "capability/messaging"}},
-	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness", "harness/containers"}},
-	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/native"}},
+	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness", "harness/bench", "harness/containers"}},
+	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/..."}},
 	{testcontainers, []string{"harness/containers"}},
 	{toxiproxy, []string{"harness/faults"}},
 	{"github.com/moby/moby", []string{"harness/containers", "harness/images/...", "cmd/waxo-containers"}},

@@ -156,6 +156,16 @@ func (g *Guest) Call(ctx context.Context, capability, operation string, payload 
 	return reply.Payload, nil
 }
 
+// Compiled waits until compiled code runs the guest. Until then, which is within
+// seconds of its first start on a machine, it is interpreted, and slow.
+func (g *Guest) Compiled(ctx context.Context) error {
+	guest := g.host.Current()
+	if guest == nil {
+		return errors.New("harness: the guest has ended")
+	}
+	return guest.Compiled(ctx)
+}
+
 // Service is the URL of the service behind a binding, as clients of its kind take
 // it; "" where there is none. Faults are not between it and the caller.
 func (g *Guest) Service(capability, name string) string { return g.services[binding{capability, name}] }

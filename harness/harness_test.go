@@ -108,6 +108,9 @@ func TestProject(t *testing.T) {
 	if _, err := http.Get(address); err == nil {
 		t.Error("it serves after Close")
 	}
+	if err := g.Compiled(t.Context()); err == nil {
+		t.Error("it is compiled after Close")
+	}
 }
 
 // needEngine skips a test where no container engine is there, but for CI.

@@ -147,7 +147,7 @@ type writing struct {
 func (w *writing) run(ctx context.Context, write func(ctx context.Context, value string) error) {
 	for i := 0; ctx.Err() == nil; i++ {
 		value := fmt.Sprint(i)
-		call, cancel := context.WithTimeout(ctx, 10*time.Second)
+		call, cancel := context.WithTimeout(ctx, 30*time.Second)
 		err := write(call, value)
 		cancel()
 		w.mu.Lock()
@@ -205,7 +205,8 @@ func TestClusterLosesOne(t *testing.T) {
 	writer.Wait()
 
 	for _, err := range w.errs {
-		if c := capability.AsError(err).Code; c != capability.CodeUnavailable && c != capability.CodeDeadline {
+		// In time, not at the deadline of the call.
+		if c := capability.AsError(err).Code; c != capability.CodeUnavailable {
 			t.Errorf("a write failed with %v", err)
 		}
 	}

@@ -37,7 +37,8 @@
 // Errors: CodeInvalid for a payload that cannot be decoded or makes no sense,
 // CodeUnsupported for another operation, CodeTooLarge for an event or an answer
 // beyond its limit, CodeUnavailable where there is no connection, where it is lost
-// during the call, or where too few servers are there to store an event,
+// during the call, where too few servers are there to store an event, or where the
+// one that took it is lost, which takes some seconds to tell,
 // CodeDeadline and CodeCanceled as the context says, CodeInternal for what else
 // the server answers.
 package eventstreams

@@ -27,8 +27,17 @@ const (
 	firstBatch, maxBatch, batchBytes = 16, 256, 4 << 20
 
 	// electionTime is how long a write waits where nobody is there to take it:
-	// servers that are left of a cluster need some seconds to agree on a leader.
-	electionTime = 5 * time.Second
+	// the servers that are left of a cluster choose a new leader when they have
+	// heard nothing of the old one for 4 to 9 s.
+	electionTime = 10 * time.Second
+
+	// ackTime is how long a write waits for a server of a cluster to say that it is
+	// stored: what a leader took that was lost with it, nobody acknowledges.
+	ackTime = 5 * time.Second
+
+	// ensureTime bounds one look whether the server still has what events are kept
+	// in: while there is no leader, it is not answered either.
+	ensureTime = time.Second
 
 	// lastMillisecond is the last one of the year 9999.
 	lastMillisecond = 253402300799999
@@ -64,7 +73,7 @@ func (n *binding) write(ctx context.Context, c capability.Call) ([]byte, error) 
 func (n *binding) store(ctx context.Context, m *nats.Msg) (uint64, error) {
 	patience := time.Now().Add(electionTime)
 	for wait := 25 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		ack, err := n.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+		ack, err := n.publish(ctx, m)
 		if err == nil {
 			return ack.Sequence, nil
 		}
@@ -72,13 +81,31 @@ func (n *binding) store(ctx context.Context, m *nats.Msg) (uint64, error) {
 			return 0, n.explain(err)
 		}
 		// The server may have started anew, without what it kept.
-		attempt, cancel := context.WithTimeout(ctx, time.Second)
-		n.ensure(attempt) // the next write tells
+		try, cancel := context.WithTimeout(ctx, ensureTime)
+		err = n.ensure(try)
 		cancel()
+		if err != nil && ctx.Err() != nil {
+			return 0, err
+		}
 		if err := pause(ctx, wait); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// publish is one attempt to store a message.
+func (n *binding) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
+	try := ctx
+	if n.stream.Replicas > 1 {
+		var cancel context.CancelFunc
+		try, cancel = context.WithTimeout(ctx, ackTime)
+		defer cancel()
+	}
+	ack, err := n.js.PublishMsg(try, m, jetstream.WithRetryAttempts(0))
+	if err != nil && try.Err() != nil && ctx.Err() == nil {
+		return nil, n.unavailable("does not say that the event is stored, as where a server of its cluster was lost; whether it is stored is open")
+	}
+	return ack, err
 }
 
 // query answers the events of a stream.
