@@ -175,48 +175,60 @@ func TestRedisStops(t *testing.T) {
 	back.Wait()
 	after := func(a answer) bool { return a.ok() && a.ended().After(returned) }
 	eventually(t, "the guest counts again", func() bool { return l.count(after) >= 200 })
-	answers := l.end()
+	o := redisOutage{gone: gone, away: away, returned: returned}
+	o.count(t, l.end())
+	t.Logf("away for %v: %d requests served, %d answered 502 (%d of them while it was away), the slowest after %v; served again %v after Redis answered",
+		away.Sub(gone).Round(time.Millisecond), o.served, o.failed, o.during, o.slowest.Round(time.Millisecond), o.recovery.Round(time.Millisecond))
+	if o.during == 0 {
+		t.Error("no request was made while Redis was away")
+	}
+	if o.slowest >= callTimeout {
+		t.Errorf("an answer took %v, with a deadline of %v", o.slowest, callTimeout)
+	}
+	if o.recovery > time.Second {
+		t.Errorf("it served %v after Redis answered", o.recovery)
+	}
+	if count, err := strconv.Atoi(stored(t, redis.URL())); err != nil || count < o.served || count > o.served+o.failed {
+		t.Errorf("the count is %d (%v); %d were acknowledged, %d failed", count, err, o.served, o.failed)
+	}
+}
 
-	var acked, failed, during int
-	var slowest time.Duration
-	first := answers[len(answers)-1].ended()
+// redisOutage is what clients saw of an outage.
+type redisOutage struct {
+	gone, away, returned time.Time // Redis had ended, was still away, answered again
+
+	served, failed    int // requests
+	during            int // of those that failed, begun and ended while it was away
+	slowest, recovery time.Duration
+}
+
+func (o *redisOutage) count(t *testing.T, answers []answer) {
+	t.Helper()
+	first := time.Now()
 	for _, a := range answers {
+		within := a.begun.After(o.gone) && a.ended().Before(o.away)
 		switch {
 		case a.err != nil:
 			t.Fatalf("the host is down: %v", a.err)
 		case a.status == http.StatusOK:
-			acked++
-			if a.begun.After(gone) && a.ended().Before(away) {
+			o.served++
+			if within {
 				t.Errorf("it counted without a Redis")
 			}
-			if after(a) && a.ended().Before(first) {
+			if a.ended().After(o.returned) && a.ended().Before(first) {
 				first = a.ended()
 			}
 		case a.status == http.StatusBadGateway:
-			failed++
-			if a.begun.After(gone) && a.ended().Before(away) {
-				during++
+			o.failed++
+			if within {
+				o.during++
 			}
 		default:
-			t.Errorf("after %v, %v after Redis went: %s", a.took, a.begun.Sub(gone), a.text)
+			t.Errorf("after %v, %v after Redis went: %s", a.took, a.begun.Sub(o.gone), a.text)
 		}
-		slowest = max(slowest, a.took)
+		o.slowest = max(o.slowest, a.took)
 	}
-	recovery := first.Sub(returned)
-	t.Logf("away for %v: %d requests served, %d answered 502 (%d of them while it was away), the slowest after %v; served again %v after Redis answered",
-		away.Sub(gone).Round(time.Millisecond), acked, failed, during, slowest.Round(time.Millisecond), recovery.Round(time.Millisecond))
-	if during == 0 {
-		t.Error("no request was made while Redis was away")
-	}
-	if slowest >= callTimeout {
-		t.Errorf("an answer took %v, with a deadline of %v", slowest, callTimeout)
-	}
-	if recovery > time.Second {
-		t.Errorf("it served %v after Redis answered", recovery)
-	}
-	if count, err := strconv.Atoi(stored(t, redis.URL())); err != nil || count < acked || count > acked+failed {
-		t.Errorf("the count is %d (%v); %d were acknowledged, %d failed", count, err, acked, failed)
-	}
+	o.recovery = first.Sub(o.returned)
 }
 
 // whenRedisAnswers asks, without a wait for the answer to the question before, until
@@ -317,25 +329,7 @@ config = { replicas = "3", deliver = "ledger" }
 	eventually(t, "events are written with two servers", func() bool { return l.count(after) >= 200 })
 	answers := l.end()
 
-	var acked []string
-	failed, last, gap := 0, before, time.Duration(0)
-	slices.SortFunc(answers, func(a, b answer) int { return a.ended().Compare(b.ended()) })
-	for _, a := range answers {
-		switch {
-		case a.err != nil:
-			t.Fatalf("the host is down: %v", a.err)
-		case a.ok():
-			acked = append(acked, strings.TrimPrefix(a.path, "/"))
-			if a.ended().After(before) {
-				gap, last = max(gap, a.ended().Sub(last)), a.ended()
-			}
-		default:
-			failed++
-			if a.status != http.StatusBadGateway { // in good time, not at its deadline
-				t.Errorf("a write failed after %v with %s", a.took, a.text)
-			}
-		}
-	}
+	acked, failed, gap := acknowledged(t, answers, before)
 	written := entries(t, writer, "/written")
 	for _, entry := range acked {
 		if !written[entry] {
@@ -351,11 +345,36 @@ config = { replicas = "3", deliver = "ledger" }
 		leader, containers.ClusterSize, len(acked), l.count(after), failed, gap.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
 }
 
+// acknowledged are the entries that were, how many failed, and the longest time since
+// a moment without one.
+func acknowledged(t *testing.T, answers []answer, since time.Time) (entries []string, failed int, gap time.Duration) {
+	t.Helper()
+	slices.SortFunc(answers, func(a, b answer) int { return a.ended().Compare(b.ended()) })
+	last := since
+	for _, a := range answers {
+		switch {
+		case a.err != nil:
+			t.Fatalf("the host is down: %v", a.err)
+		case a.ok():
+			entries = append(entries, strings.TrimPrefix(a.path, "/"))
+			if a.ended().After(since) {
+				gap, last = max(gap, a.ended().Sub(last)), a.ended()
+			}
+		default:
+			failed++
+			if a.status != http.StatusBadGateway { // in good time, not at its deadline
+				t.Errorf("a write failed after %v with %s", a.took, a.text)
+			}
+		}
+	}
+	return entries, failed, gap
+}
+
 // entries are the lines that a guest answers.
 func entries(t *testing.T, g *harness.Guest, path string) map[string]bool {
 	t.Helper()
 	found := make(map[string]bool)
-	for _, entry := range strings.Fields(ask(t, g, path)) {
+	for entry := range strings.FieldsSeq(ask(t, g, path)) {
 		found[entry] = true
 	}
 	return found
