@@ -55,12 +55,11 @@ func (a *app) steer(p *project.Project, f *devFlags, c *connect.Connections, fau
 		return nil, err
 	}
 	mux := &control.Mux{}
-	mux.Handle(requestProviders, control.Typed(func(_ context.Context, r providersRequest) (any, error) {
+	mux.Handle(requestProviders, control.Typed(func(ctx context.Context, r providersRequest) (any, error) {
 		if r.Set != nil {
-			if err := f.choice.set(*r.Set); err != nil {
+			if err := f.choice.move(*r.Set, func() error { return w.Rebind(ctx) }); err != nil {
 				return nil, err
 			}
-			w.Rebind()
 		}
 		return providersAnswer{f.choice.get()}, nil
 	}))

@@ -132,7 +132,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		State: func() (string, error) { return p.State("state") },
 		HTTP:  &httpserver.Options{AccessLog: requests(show)},
 
-		Containers: containers(companions, p, f.keep),
+		Containers: containers(companions, p, f.keep, log),
 	})
 	defer func() { err = errors.Join(err, within(ctx, c.Close)) }()
 	faults := fault.New(&fault.Options{Log: log})
@@ -155,6 +155,9 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	defer func() { err = errors.Join(err, steered.Close()) }()
 	m := p.Manifest()
 	show.Event(workbench.Event{Kind: workbench.KindNotice, Message: fmt.Sprintf("%s %s may touch %s", m.Name, m.Version, list(m.Capabilities))})
+	if of, _ := a.lookup(project.EnvironmentMarker); of != "" {
+		show.Event(workbench.Event{Kind: workbench.KindNotice, Message: "this shell has read .waxo/env of " + of + "; its addresses do not count here"})
+	}
 	a.keys(ctx, cancel, w, &f.choice, show)
 	return w.Run(ctx)
 }
@@ -163,11 +166,18 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 func (a *app) connector(f *devFlags, c *connect.Connections, faults *fault.Injector) func(context.Context, *manifest.Manifest) ([]devhost.Bind, error) {
 	return func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
 		specs := connect.Complete(m.Capabilities, m.Binds, true)
-		if err := connect.FromEnvironment(specs, a.lookup); err != nil {
-			return nil, usageError{err}
+		// What .waxo/env says is of a waxo dev that may have ended.
+		if v, _ := a.lookup(project.EnvironmentMarker); v == "" {
+			if err := connect.FromEnvironment(specs, a.lookup); err != nil {
+				return nil, usageError{err}
+			}
 		}
-		connect.Provide(specs, f.choice.get())
-		binds, err := c.Connect(ctx, connect.Settings{Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Dir: filepath.Dir(m.Path), Limits: devhost.LimitsOf(m)}, specs)
+		providers := f.choice.get()
+		connect.Provide(specs, providers)
+		binds, err := c.Connect(ctx, connect.Settings{
+			Address: net.JoinHostPort(f.host, strconv.Itoa(m.Dev.Port)), Dir: filepath.Dir(m.Path),
+			Limits: devhost.LimitsOf(m), Provided: providers != "",
+		}, specs)
 		if err != nil {
 			return nil, err
 		}
@@ -260,9 +270,7 @@ func (a *app) keys(ctx context.Context, quit func(), w *workbench.Workbench, pro
 				case 'r':
 					w.Rebuild()
 				case 'p':
-					providers.next()
-					show.Event(workbench.Event{Time: time.Now(), Kind: workbench.KindNotice, Message: providers.String()})
-					w.Rebind()
+					go move(ctx, w, providers, show)
 				case 'c':
 					show.Clear()
 				case 'q':
@@ -271,4 +279,12 @@ func (a *app) keys(ctx context.Context, quit func(), w *workbench.Workbench, pro
 			}
 		}
 	}()
+}
+
+// move goes on to the next kind of providers, and says so.
+func move(ctx context.Context, w *workbench.Workbench, providers *choice, show *console.Console) {
+	// Why it failed, the event of the build tells.
+	if providers.move(providers.next(), func() error { return w.Rebind(ctx) }) == nil {
+		show.Event(workbench.Event{Time: time.Now(), Kind: workbench.KindNotice, Message: providers.String()})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -40,17 +41,31 @@ func (c *choice) set(v string) error {
 		c.value.Store(v)
 		return nil
 	}
-	return usageError{fmt.Errorf("there are no providers %q; take embedded or container", v)}
+	return usageError{fmt.Errorf("there are no providers %q; take embedded, container or %s", v, ofManifest)}
 }
 
-// next goes on to the choice after this one.
-func (c *choice) next() {
+// move makes another choice, and goes back to the one before where it cannot be
+// followed.
+func (c *choice) move(v string, follow func() error) error {
+	before := c.get()
+	if err := c.set(v); err != nil {
+		return err
+	}
+	err := follow()
+	if err != nil {
+		c.value.Store(before)
+	}
+	return err
+}
+
+// next is the choice after this one.
+func (c *choice) next() string {
 	for i, v := range choices {
 		if v == c.get() {
-			c.value.Store(choices[(i+1)%len(choices)])
-			return
+			return choices[(i+1)%len(choices)]
 		}
 	}
+	return ""
 }
 
 // String says what the choice means.
@@ -65,7 +80,7 @@ func (c *choice) String() string {
 
 // containers has a companion run real services. With keep they are left to the next
 // waxo dev of the project.
-func containers(c *companion.Client, p *project.Project, keep bool) connect.Containers {
+func containers(c *companion.Client, p *project.Project, keep bool, log *slog.Logger) connect.Containers {
 	return func(ctx context.Context, capability, binding, image string) (connect.Server, error) {
 		r := companion.Request{Capability: capability, Image: image}
 		if keep {
@@ -75,8 +90,22 @@ func containers(c *companion.Client, p *project.Project, keep bool) connect.Cont
 		if err != nil {
 			return nil, err
 		}
+		if keep {
+			return kept{s, log}, nil
+		}
 		return s, nil
 	}
+}
+
+// kept is a service that outlives this process.
+type kept struct {
+	*companion.Service
+	log *slog.Logger
+}
+
+func (k kept) Close(ctx context.Context) error {
+	k.log.Info("left running for the next waxo dev --keep-containers; docker rm -f ends it", "container", k.Name())
+	return k.Service.Close(ctx)
 }
 
 // reuseKey names the containers of a project's binding.
@@ -91,8 +120,9 @@ func (a *app) providersCommand() *cobra.Command {
 		Short: "Tell or change where the services of a running waxo dev are",
 		Long: `Tell where the services behind all capabilities of the running waxo dev are, or
 move them: embedded into waxo, container into containers of the real ones, and
-manifest to where each [[bind]] of waxo.toml says. The guest goes on serving.
-What one kind of service keeps stays with it.`,
+manifest to where each [[bind]] of waxo.toml says. It returns when they are there;
+where that fails, the ones before go on. The guest goes on serving. What one kind of
+service keeps stays with it.`,
 		Example: "  waxo providers container",
 		Args:    args(cobra.MaximumNArgs(1)),
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waxosuit/waxo/capability/plugin"
+	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/wascap"
 )
@@ -74,6 +75,9 @@ The provider's own key names it from one version to the next. Without
 func (a *app) signProvider(cmd *cobra.Command, f *signProviderFlags, file string) error {
 	if f.capability == "" || f.vendor == "" || f.account == "" {
 		return usageError{errors.New("--capability, --vendor and --account-key are needed: what it offers, who made it, and who vouches for it")}
+	}
+	if err := manifest.CheckCapability(f.capability); err != nil {
+		return usageError{fmt.Errorf("--capability: %w", err)}
 	}
 	account, err := project.ReadKey(f.account, wascap.Account)
 	if err != nil {

@@ -87,11 +87,15 @@ func exportState(ctx context.Context, p *project.Project, file string) (result e
 	if running != nil {
 		defer running.Close()
 		result.Running = true
+		kept := dir
 		if dir, err = os.MkdirTemp(filepath.Dir(dir), "export-*"); err != nil {
 			return result, err
 		}
 		defer os.RemoveAll(dir)
 		if err := running.Call(ctx, requestStateExport, exportRequest{Folder: dir}, nil); err != nil {
+			return result, err
+		}
+		if err := state.Complete(ctx, kept, dir); err != nil {
 			return result, err
 		}
 	}

@@ -72,6 +72,10 @@ func TestProvidersWhileItServes(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	p.expect("GET", "/", `{"count":1}`)
+	if output, status := ask(t, project, "providers", "manifest"); status != 1 || !strings.Contains(output, "cannot be reached") {
+		t.Errorf("a Redis that is not there: status %d, %s", status, output)
+	}
+	p.wait(workbench.KindFailed)
 	if output, _ := ask(t, project, "providers", "embedded"); output != "embedded\n" {
 		t.Errorf("providers are %q", output)
 	}

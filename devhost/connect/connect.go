@@ -13,6 +13,7 @@
 package connect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,6 +113,10 @@ type Settings struct {
 	Address string         // where wascap:http_server listens, host:port
 	Dir     string         // what the paths of plugins are relative to
 	Limits  devhost.Limits // of the guest, as far as they are the providers' too
+
+	// Provided says that Provide chose where services are: what plugins of
+	// Options.Caps offer is theirs all the same.
+	Provided bool
 }
 
 // Connect makes the bindings that specs asks for, as Complete returns them, and
@@ -132,6 +137,11 @@ func (c *Connections) Connect(ctx context.Context, s Settings, specs []manifest.
 		}
 		return missing
 	})
+	for i := range expanded {
+		if spec := &expanded[i]; s.Provided && c.pluginOf(*spec) != nil && spec.Provider != manifest.ProviderPlugin {
+			spec.Provider = manifest.ProviderEmbedded
+		}
+	}
 	if err := c.start(ctx, expanded); err != nil {
 		return nil, err
 	}
@@ -235,6 +245,9 @@ func (c *Connections) tell(spec manifest.Bind) {
 			where = u.String() // its credentials are no secret, and people need them
 		}
 	}
+	if spec.Origin != "" {
+		how += ", as " + spec.Origin + " says"
+	}
 	key := spec.Capability + "/" + spec.Name
 	if c.told[key] == how+where {
 		return
@@ -243,14 +256,22 @@ func (c *Connections) tell(spec manifest.Bind) {
 	c.opts.Log.Info(spec.Capability+" is bound to "+how, "binding", spec.Name, "url", where)
 }
 
-// Environment are the addresses of the services behind the last Connect's
-// bindings, in the form "WAXO_KEYVALUE_URL=redis://127.0.0.1:40001/0", as far as
-// they are servers of these connections.
+// Environment are the addresses of the services behind bindings, in the form
+// "WAXO_KEYVALUE_URL=redis://127.0.0.1:40001/0". The command aws takes no such
+// address: for the default blob store there are AWS_ENDPOINT_URL and what goes with
+// it, too.
 func (c *Connections) Environment(binds []devhost.Bind) []string {
 	var env []string
 	for _, b := range binds {
-		if address := b.Config["url"]; address != "" && manifest.HasService(b.Capability) {
-			env = append(env, Variable(b.Capability, b.Name)+"="+address)
+		address := b.Config["url"]
+		if address == "" || !manifest.HasService(b.Capability) {
+			continue
+		}
+		env = append(env, Variable(b.Capability, b.Name)+"="+address)
+		if u, err := url.Parse(address); err == nil && b.Capability == capability.Blobstore && b.Name == capability.DefaultBinding {
+			secret, _ := u.User.Password()
+			env = append(env, "AWS_ENDPOINT_URL="+u.Scheme+"://"+u.Host, "AWS_ACCESS_KEY_ID="+u.User.Username(),
+				"AWS_SECRET_ACCESS_KEY="+secret, "AWS_DEFAULT_REGION="+cmp.Or(u.Query().Get("region"), "us-east-1"))
 		}
 	}
 	return env

@@ -45,15 +45,15 @@ func Variable(id, binding string) string {
 	return "WAXO_" + strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToUpper(name)) + "_URL"
 }
 
-// Provide has every service of specs be of one kind, embedded or container,
-// whatever specs say. Empty leaves specs alone.
+// Provide has every service of specs be of one kind, embedded or container, whatever
+// specs say. Plugins stay: they have no service of ours. Empty leaves specs alone.
 func Provide(specs []manifest.Bind, provider string) {
 	if provider == "" {
 		return
 	}
 	for i := range specs {
-		if s := &specs[i]; manifest.HasService(s.Capability) {
-			s.Provider, s.URL, s.Plugin = provider, "", ""
+		if s := &specs[i]; manifest.HasService(s.Capability) && s.Provider != manifest.ProviderPlugin {
+			s.Provider, s.URL = provider, ""
 			if provider != manifest.ProviderContainer {
 				s.Image = ""
 			}
@@ -139,7 +139,8 @@ func fromVariable(s *manifest.Bind, variable string, lookup func(string) (string
 	}
 	*s = manifest.Bind{
 		Capability: s.Capability, Name: s.Name, Provider: manifest.ProviderURL, Config: s.Config,
-		URL: strings.ReplaceAll(v, "$", "$$"), // it has no variables of its own
+		URL:    strings.ReplaceAll(v, "$", "$$"), // it has no variables of its own
+		Origin: variable,
 	}
 	return nil
 }

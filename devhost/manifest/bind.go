@@ -53,8 +53,8 @@ func checkBindCapability(t *table, c string, capabilities []string) {
 	case slices.Contains(capabilities, c):
 	case t.values["capability"] == nil:
 		t.fail(key, `[[bind]] needs capability = "..."`)
-	case checkCapability(c) != nil:
-		t.fail(key, "%v", checkCapability(c))
+	case CheckCapability(c) != nil:
+		t.fail(key, "%v", CheckCapability(c))
 	default:
 		t.fail(key, "%q is bound but not claimed: add it to capabilities, or remove the [[bind]]", c)
 	}
@@ -93,7 +93,7 @@ func checkProvider(t *table, b Bind) {
 			t.fail(join(t.path, "plugin"), `provider = %q needs plugin = "./plugins/kv", or the like: the provider's program`, ProviderPlugin)
 		}
 	case ProviderContainer:
-		if checkCapability(b.Capability) == nil && !HasService(b.Capability) {
+		if CheckCapability(b.Capability) == nil && !HasService(b.Capability) {
 			t.fail(join(t.path, "provider"), "there is no container for %s; there are some for %s", b.Capability, strings.Join(serviceCapabilities, ", "))
 		}
 		if strings.ContainsAny(b.Image, " \t\r\n") || strings.HasPrefix(b.Image, "-") {

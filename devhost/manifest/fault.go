@@ -51,8 +51,8 @@ func (f Fault) Check() error {
 		}
 	}
 	switch {
-	case checkCapability(f.Capability) != nil:
-		return checkCapability(f.Capability)
+	case CheckCapability(f.Capability) != nil:
+		return CheckCapability(f.Capability)
 	case f.Binding != "" && !isWord(f.Binding):
 		return fmt.Errorf("the binding's name %q must be of letters, digits, '_', '-' and '.'", f.Binding)
 	case f.Error != "" && !slices.Contains(FaultErrors(), f.Error):
@@ -156,7 +156,7 @@ func checkFaults(t *table, m *Manifest) {
 			known = []string{capability.DefaultBinding}
 		}
 		switch {
-		case checkCapability(f.Capability) != nil: // reported already
+		case CheckCapability(f.Capability) != nil: // reported already
 		case !slices.Contains(m.Capabilities, f.Capability):
 			t.fail(join(key, "capability"), "%q is not claimed, so nothing can go wrong with it: add it to capabilities, or remove the [[dev.fault]]", f.Capability)
 		case f.Binding != "" && isWord(f.Binding) && !slices.Contains(known, f.Binding):

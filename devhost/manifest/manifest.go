@@ -109,6 +109,8 @@ type Bind struct {
 	Allow      []string          // for wascap:http_client: the hosts that may be called; nil: see package httpclient
 	Config     map[string]string // for the provider; values may hold ${VAR}
 
+	Origin string // what else than the manifest says so, for people; empty: the manifest
+
 	at  *reader // where it stands, for Expand; nil if it was not parsed
 	key string
 }

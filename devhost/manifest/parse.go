@@ -102,7 +102,7 @@ func checkCapabilities(t *table, list []string) {
 		if c == "" && t.isNot("capabilities", i) {
 			continue
 		}
-		if err := checkCapability(c); err != nil {
+		if err := CheckCapability(c); err != nil {
 			t.fail(element("capabilities", i), "%v", err)
 		} else if slices.Index(list, c) < i {
 			t.fail(element("capabilities", i), "the capability %q is named twice", c)
@@ -117,7 +117,9 @@ func (t *table) isNot(key string, i int) bool {
 	return !ok
 }
 
-func checkCapability(c string) error {
+// CheckCapability says what is wrong with the name of a capability: it must be one of
+// the standard, or a vendor's.
+func CheckCapability(c string) error {
 	namespace, name, ok := strings.Cut(c, ":")
 	switch {
 	case slices.Contains(knownCapabilities, c):

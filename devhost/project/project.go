@@ -230,15 +230,26 @@ func (p *Project) Keep(m *Made) error {
 	return WriteFile(p.Output(), m.Signed, 0o600)
 }
 
+// EnvironmentMarker is the variable by which an environment that was read from
+// .waxo/env is known: what it says of services is true only while they run.
+const EnvironmentMarker = "WAXO_ENV_OF"
+
 // KeepEnvironment writes variables, as "NAME=value", to .waxo/env, from where shells
-// read them: ". .waxo/env".
+// read them: ". .waxo/env". EnvironmentMarker is set there to the project's folder.
+// Nil removes the file.
 func (p *Project) KeepEnvironment(env []string) error {
 	dir, err := p.State()
 	if err != nil {
 		return err
 	}
+	if env == nil {
+		if err := os.Remove(filepath.Join(dir, "env")); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
 	var b strings.Builder
-	for _, e := range env {
+	for _, e := range append([]string{EnvironmentMarker + "=" + p.Dir()}, env...) {
 		name, value, _ := strings.Cut(e, "=")
 		fmt.Fprintf(&b, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}

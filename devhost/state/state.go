@@ -67,6 +67,48 @@ func Export(ctx context.Context, dir, archive, project string) (files int, err e
 	return files, os.Rename(aside.Name(), archive)
 }
 
+// Complete copies into the folder to what the folder from has and to lacks, by the
+// names that stand in them directly: what servers that do not run keep.
+func Complete(ctx context.Context, from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("state: %w", err)
+	}
+	for _, entry := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		target := filepath.Join(to, entry.Name())
+		if _, err := os.Lstat(target); err == nil || !kept(entry.Name()) {
+			continue
+		}
+		source := filepath.Join(from, entry.Name())
+		if entry.IsDir() {
+			err = os.CopyFS(target, os.DirFS(source))
+		} else {
+			err = copyFile(source, target)
+		}
+		if err != nil {
+			return fmt.Errorf("state: %w", err)
+		}
+	}
+	return nil
+}
+
+func copyFile(from, to string) error {
+	data, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, data)
+	return errors.Join(err, out.Close())
+}
+
 func write(ctx context.Context, out io.Writer, dir, project string) (files int, err error) {
 	zipped := gzip.NewWriter(out)
 	t := tar.NewWriter(zipped)

@@ -86,6 +86,21 @@ func TestThereAndBack(t *testing.T) {
 	leavings(t, root, 2)
 }
 
+// TestComplete: what is there already stays, what is missing comes.
+func TestComplete(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	fill(t, from, files)
+	fill(t, from, map[string]string{"keyvalue.jsonl.lock": "1"})
+	fill(t, to, map[string]string{"keyvalue.jsonl": "newer"})
+	if err := state.Complete(t.Context(), from, to); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, to, map[string]string{"keyvalue.jsonl": "newer", "nats/jetstream/a/b.blk": files["nats/jetstream/a/b.blk"], "s3/empty": ""})
+	if err := state.Complete(t.Context(), filepath.Join(from, "none"), to); err != nil {
+		t.Errorf("from nowhere: %v", err)
+	}
+}
+
 // leavings fails where something was left beside what is meant to be there.
 func leavings(t *testing.T, dir string, want int) {
 	t.Helper()

@@ -172,6 +172,23 @@ func (w *Workbench) manifest(ctx context.Context, a *attempt) error {
 		return nil
 	}
 	w.relook = true
+	waiting := w.rebindings.take()
+	err := w.renew(ctx, a)
+	if ctx.Err() != nil {
+		// A newer change makes them.
+		w.rebindings.Lock()
+		w.rebindings.waiting = append(waiting, w.rebindings.waiting...)
+		w.rebindings.Unlock()
+		return err
+	}
+	for _, done := range waiting {
+		done <- err
+	}
+	return err
+}
+
+// renew reads the manifest and makes the bindings.
+func (w *Workbench) renew(ctx context.Context, a *attempt) error {
 	a.stage = "manifest"
 	old := w.opts.Project.Manifest()
 	if err := w.opts.Project.Reload(); err != nil {

@@ -87,10 +87,13 @@ type Workbench struct {
 	keys    *project.Keys
 	rebuild chan struct{}
 	rebind  chan struct{}
-	binds   []devhost.Bind
-	env     []string
-	relook  bool // the manifest could not be read or bound: read it again
-	anew    bool // new instances are wanted even of the same module: its claims or limits differ, or the user asked
+	stopped chan struct{} // closed when Run returns
+
+	rebindings rebindings
+	binds      []devhost.Bind
+	env        []string
+	relook     bool // the manifest could not be read or bound: read it again
+	anew       bool // new instances are wanted even of the same module: its claims or limits differ, or the user asked
 
 	number   int      // of the last build
 	pending  []string // changes that no finished build has taken in
@@ -109,7 +112,7 @@ type module struct {
 
 // New makes a workbench; nothing runs yet.
 func New(opts *Options) (*Workbench, error) {
-	w := &Workbench{opts: *opts, builder: build.New(nil), rebuild: make(chan struct{}, 1), rebind: make(chan struct{}, 1)}
+	w := &Workbench{opts: *opts, builder: build.New(nil), rebuild: make(chan struct{}, 1), rebind: make(chan struct{}, 1), stopped: make(chan struct{})}
 	w.opts.Patience = cmp.Or(w.opts.Patience, 5*time.Second)
 	w.opts.StopTimeout = cmp.Or(w.opts.StopTimeout, 10*time.Second)
 	if w.opts.Now == nil {
@@ -149,13 +152,41 @@ func (w *Workbench) Rebuild() {
 	}
 }
 
-// Rebind asks for the bindings to be made anew: what Connect answers has changed.
-// It may be called from any goroutine.
-func (w *Workbench) Rebind() {
+// Rebind has the bindings made anew: what Connect answers has changed. It returns
+// how that went; where it did not, the bindings are those of before. It may be
+// called from any goroutine.
+func (w *Workbench) Rebind(ctx context.Context) error {
+	done := make(chan error, 1)
+	w.rebindings.Lock()
+	w.rebindings.waiting = append(w.rebindings.waiting, done)
+	w.rebindings.Unlock()
 	select {
 	case w.rebind <- struct{}{}:
 	default: // that is asked for already
 	}
+	select {
+	case err := <-done:
+		return err
+	case <-w.stopped:
+		return devhost.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// rebindings are those who wait for bindings to be made.
+type rebindings struct {
+	sync.Mutex
+	waiting []chan error
+}
+
+// take returns those who wait, who wait no longer.
+func (r *rebindings) take() []chan error {
+	r.Lock()
+	defer r.Unlock()
+	waiting := r.waiting
+	r.waiting = nil
+	return waiting
 }
 
 // Pending says what is still in hand, for the user who does not want to wait
@@ -175,12 +206,16 @@ func (w *Workbench) Pending() string {
 // is nil then; an error before that says why it could not begin.
 func (w *Workbench) Run(ctx context.Context) (err error) {
 	defer func() {
+		close(w.stopped)
 		if ctx.Err() != nil { // else it never began
 			w.opts.Events(Event{Kind: KindStopping})
 		}
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.opts.StopTimeout)
 		defer cancel()
 		err = errors.Join(err, w.host.Close(stop))
+		if w.opts.Environment != nil {
+			err = errors.Join(err, w.opts.Project.KeepEnvironment(nil))
+		}
 		w.following.Wait()
 	}()
 	if err := w.bind(ctx, w.opts.Project.Manifest()); err != nil {

@@ -337,6 +337,9 @@ func TestRebindLeavesTheGuest(t *testing.T) {
 		connect := o.Connect
 		o.Connect = func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
 			binds, err := connect(ctx, m)
+			if place.Load() < 0 {
+				return nil, errors.New("that is nowhere")
+			}
 			binds[0].Config["url"] = fmt.Sprintf("redis://%d", place.Load())
 			return binds, err
 		}
@@ -351,7 +354,9 @@ func TestRebindLeavesTheGuest(t *testing.T) {
 	for place.Load() == 0 {
 		runtime.Gosched() // Prune follows the first build
 	}
-	b.Rebind()
+	if err := b.Rebind(t.Context()); err != nil {
+		t.Error(err)
+	}
 	b.wait(KindUnchanged)
 	for place.Load() == 10 {
 		runtime.Gosched()
@@ -360,8 +365,20 @@ func TestRebindLeavesTheGuest(t *testing.T) {
 		t.Error("another guest serves")
 	}
 	env, err := os.ReadFile(filepath.Join(b.dir, manifest.StateDir, "env"))
-	if string(env) != "export WAXO_X_URL='redis://10'\n" || err != nil {
+	if string(env) != "export WAXO_ENV_OF='"+b.dir+"'\nexport WAXO_X_URL='redis://10'\n" || err != nil {
 		t.Errorf(".waxo/env holds %q (%v)", env, err)
+	}
+	place.Store(-1)
+	if err := b.Rebind(t.Context()); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("bindings that cannot be made: %v", err)
+	}
+	b.wait(KindFailed)
+	b.stop()
+	if err := b.Rebind(t.Context()); !errors.Is(err, devhost.ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(b.dir, manifest.StateDir, "env")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf(".waxo/env outlives what it speaks of: %v", err)
 	}
 }
 

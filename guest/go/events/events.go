@@ -12,8 +12,13 @@
 //		return err
 //	}
 //
-// A guest is given the events of the streams that its binding names, at least once:
-// one on which it fails comes again, and so may one whose handling was cut off. A
+// Which streams a guest is given the events of stands in waxo.toml:
+//
+//	[[bind]]
+//	capability = "wascap:eventstreams"
+//	config = { deliver = "orders" }
+//
+// It is given them at least once: one on which it fails comes again, and so may one whose handling was cut off. A
 // handler that must not do a thing twice remembers the ID.
 //
 // The functions of the package use the default binding; Open names another. Every

@@ -10,6 +10,12 @@
 //		return m.Reply([]byte("hello " + string(m.Body)))
 //	}
 //
+// Which subjects these are stands in waxo.toml:
+//
+//	[[bind]]
+//	capability = "wascap:messaging"
+//	config = { subscriptions = "greet.*, news" }
+//
 // A message comes once or, where a guest fails or is not there, not at all; what
 // must not get lost is for package events. Messages may be handled side by side, in
 // different instances.
