@@ -39,6 +39,9 @@ const (
 	// in: while there is no leader, it is not answered either.
 	ensureTime = time.Second
 
+	// readerTime is how long a server of a cluster may take to make a reader.
+	readerTime = 2 * time.Second
+
 	// lastMillisecond is the last one of the year 9999.
 	lastMillisecond = 253402300799999
 )
@@ -171,7 +174,7 @@ func (q *search) run(ctx context.Context) error {
 		start := time.UnixMilli(q.from)
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
 	}
-	reader, err := q.js.CreateConsumer(ctx, q.settings.stream.Name, config)
+	reader, err := q.reader(ctx, config)
 	if err != nil {
 		return q.explain(err)
 	}
@@ -181,6 +184,23 @@ func (q *search) run(ctx context.Context) error {
 		q.js.DeleteConsumer(ctx, q.settings.stream.Name, reader.CachedInfo().Name)
 	}
 	return err
+}
+
+// reader makes a reader. A cluster may give it to a server that is away, where nobody
+// makes it: so it is asked for again, and another server gets it.
+func (q *search) reader(ctx context.Context, config jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	for {
+		try, cancel := ctx, context.CancelFunc(func() {})
+		if q.settings.stream.Replicas > 1 {
+			try, cancel = context.WithTimeout(ctx, readerTime)
+		}
+		reader, err := q.js.CreateConsumer(try, q.settings.stream.Name, config)
+		late := err != nil && try.Err() != nil && ctx.Err() == nil
+		cancel()
+		if !late {
+			return reader, err
+		}
+	}
 }
 
 // newest finds the newest event, and tells whether there is any.
