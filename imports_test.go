@@ -160,7 +160,7 @@ var rules = []rule{
 	{packages: "harness/containers", imports: []string{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
-	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "testscripts/parity"}},
+	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "harness/faults", "testscripts/parity"}},
 	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
 	{packages: "harness", imports: []string{
 		"capability", "devhost", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
