@@ -4,12 +4,18 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/devhost/connect"
+	"github.com/waxosuit/waxo/devhost/fault"
+	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/devhost/workbench"
 )
 
@@ -81,4 +87,28 @@ func TestProvidersWhileItServes(t *testing.T) {
 	}
 	p.wait(workbench.KindUnchanged)
 	p.expect("POST", "/", `{"count":2}`)
+}
+
+// TestEnvironmentOfAWaxoDev: the environment says where a service is, unless it was
+// read from .waxo/env, which speaks of servers that may have ended.
+func TestEnvironmentOfAWaxoDev(t *testing.T) {
+	const elsewhere = "redis://127.0.0.1:1/0"
+	for marker, counts := range map[string]bool{"": true, "/some/project": false} {
+		a := &app{lookup: func(name string) (string, bool) {
+			v := map[string]string{"WAXO_KEYVALUE_URL": elsewhere, project.EnvironmentMarker: marker}[name]
+			return v, v != ""
+		}}
+		c, faults := connect.New(nil), fault.New(nil)
+		m := &manifest.Manifest{Path: "waxo.toml", Capabilities: []string{capability.KeyValue}}
+		binds, err := a.connector(&devFlags{host: "127.0.0.1"}, c, faults)(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := binds[0].Config["url"]; (got == elsewhere) != counts {
+			t.Errorf("with the marker %q it is at %s", marker, got)
+		}
+		if err := errors.Join(faults.Close(t.Context()), c.Close(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}
 }

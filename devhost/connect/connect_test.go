@@ -185,6 +185,18 @@ func TestNamesAreApart(t *testing.T) {
 	get(t, mustConnect(t, other, specs(t, "[[bind]]\ncapability = \"wascap:keyvalue\"\nname = \"cache\""))[0], "second")
 }
 
+// TestEnvironmentOfAWS: the command aws takes no URL with keys in it.
+func TestEnvironmentOfAWS(t *testing.T) {
+	binds := []devhost.Bind{{Capability: capability.Blobstore, Name: "default", Config: map[string]string{"url": "http://key:secret@127.0.0.1:9?region=eu-x"}}}
+	want := []string{
+		"WAXO_BLOBSTORE_URL=http://key:secret@127.0.0.1:9?region=eu-x", "AWS_ENDPOINT_URL=http://127.0.0.1:9",
+		"AWS_ACCESS_KEY_ID=key", "AWS_SECRET_ACCESS_KEY=secret", "AWS_DEFAULT_REGION=eu-x",
+	}
+	if got := connect.New(nil).Environment(binds); !slices.Equal(got, want) {
+		t.Errorf("the environment is %q, want %q", got, want)
+	}
+}
+
 func TestStateThatCannotBeMade(t *testing.T) {
 	c := connections(t, &connect.Options{State: func() (string, error) { return "", os.ErrPermission }})
 	if _, err := c.Connect(t.Context(), connect.Settings{}, specs(t, "")); !errors.Is(err, os.ErrPermission) {
@@ -262,6 +274,13 @@ func TestSpecs(t *testing.T) {
 			connect.Provide(s, manifest.ProviderContainer)
 			return nil
 		}, "wascap:keyvalue/default=container wascap:logging/default=embedded"},
+		"all but plugins": {connect.Complete(both, []manifest.Bind{{Capability: capability.KeyValue, Name: "default", Provider: manifest.ProviderPlugin, Plugin: "kv"}}, true), func(s []manifest.Bind) error {
+			connect.Provide(s, manifest.ProviderContainer)
+			if s[0].Plugin != "kv" {
+				return fmt.Errorf("the plugin is %q", s[0].Plugin)
+			}
+			return nil
+		}, "wascap:keyvalue/default=plugin wascap:logging/default=embedded"},
 		"as they are": {connect.Complete(both, []manifest.Bind{cache}, true), func(s []manifest.Bind) error {
 			connect.Provide(s, "")
 			return nil
