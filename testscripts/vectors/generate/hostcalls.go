@@ -52,6 +52,7 @@ func hostCallSequences() []sequence {
 		seq("a host call and its response", "CALL-30 CALL-31 CALL-40 CALL-41 CALL-42", do(asks(), hc("default", "wascap:keyvalue", "Get", "k", "value"), responseLen(5), reads("value"))),
 		seq("a binding", "CALL-40", do(hc("blue", "wascap:keyvalue", "Get", "k", "v"), responseLen(1), reads("v"))),
 		seq("an empty binding is the default", "CALL-33", do(hc("", "wascap:keyvalue", "Get", "k", "v"), reads("v"))),
+		seq("an empty binding after another", "CALL-33", do(hc("blue", "wascap:keyvalue", "Get", "k", "b"), hc("", "wascap:keyvalue", "Get", "k", "d"), reads("d"))),
 		form(6, seq("the form of six", "CALL-31 CALL-32 CALL-40 CALL-42", do(older(6, hc("", "wascap:keyvalue", "Get", "k", "value")), responseLen(5), reads("value")))),
 		form(4, seq("the form of four", "CALL-31 CALL-32 CALL-34 CALL-40 CALL-42", do(older(4, hc("", "wascap:keyvalue", "Get", "k", "value")), responseLen(5), reads("value")))),
 		form(4, seq("the form of four, with two exclamation marks", "CALL-34", do(older(4, hc("", "vendor:queue", "Push!Now", "k", "v")), reads("v")))),
