@@ -19,7 +19,7 @@ type pluginFlags struct {
 
 func (f *pluginFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.caps, "caps", "c", "", "folder of provider plugins; each serves the capability that it offers")
-	cmd.Flags().StringArrayVar(&f.trust, "trust", nil, "public key of an account whose plugins are run; may be repeated")
+	cmd.Flags().StringArrayVar(&f.trust, "trust", nil, "public key of an account whose plugins are run, and whose live updates are taken in; may be repeated")
 }
 
 // pluginEnvironment are the variables that plugins get: what programs need to
@@ -34,7 +34,7 @@ func (f *pluginFlags) options(a *app, log *slog.Logger, development bool) (*plug
 	opts := &plugin.Options{Trust: f.trust, Development: development, Log: log}
 	for _, key := range f.trust {
 		if kind, err := wascap.KindOf(key); err != nil || kind != wascap.Account || key[0] == 'S' {
-			return nil, usageError{errors.New("--trust takes the public key of an account, which starts with A; waxo inspect shows that of a plugin")}
+			return nil, usageError{errors.New("--trust takes the public key of an account, which starts with A; waxo inspect shows that of a plugin or a module")}
 		}
 	}
 	for _, name := range pluginEnvironment {
