@@ -227,6 +227,9 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 	if err != nil {
 		return nil, err
 	}
+	if f.linger < 0 {
+		return nil, usageError{fmt.Errorf("--linger %v: a host cannot end before it is told to", f.linger)}
+	}
 	if p.maxModule, err = f.update.bytes(); err != nil {
 		return nil, err
 	}

@@ -85,8 +85,8 @@ func (e *Endpoints) read(w http.ResponseWriter, r *http.Request) ([]byte, error)
 		return nil, fault(capability.CodeInvalid, "the request's body ended early; send the module again")
 	case err != nil:
 		return nil, fault(capability.CodeInvalid, "the request's body could not be read: %v", err)
-	case module.Len() == 0:
-		return nil, fault(capability.CodeInvalid, "the request has no body; send the signed module as it is, such as with curl --data-binary @hello.wasm")
+	case !bytes.HasPrefix(module.Bytes(), []byte("\x00asm")): // as of a form, or of curl -d
+		return nil, fault(capability.CodeInvalid, "the request's body is no WebAssembly module; send the signed module as it is, such as with curl --data-binary @hello.wasm")
 	}
 	return module.Bytes(), nil
 }

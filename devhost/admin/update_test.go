@@ -71,7 +71,7 @@ func TestLiveUpdateRefuses(t *testing.T) {
 		"an older one":         {bytes.NewReader(s.release("VERSION0", 0)), 409, capability.CodeConflict, "revision 0, but 1 runs"},
 		"expired":              {bytes.NewReader(s.release("VERSION2", 2, func(c *wascap.Claims) { c.Expires = signedAt.Add(time.Hour) })), 422, capability.CodeInvalid, "expired"},
 		"tampered":             {bytes.NewReader(tampered), 422, capability.CodeInvalid, "changed after"},
-		"no module":            {strings.NewReader("not a module"), 422, capability.CodeInvalid, "preamble"},
+		"no module":            {strings.NewReader("not a module"), 422, capability.CodeInvalid, "--data-binary @hello.wasm"},
 		"nothing":              {nil, 422, capability.CodeInvalid, "--data-binary @hello.wasm"},
 		"too large":            {bytes.NewReader(large), 413, capability.CodeTooLarge, "10240 bytes"},
 		"too large, in chunks": {io.MultiReader(bytes.NewReader(large)), 413, capability.CodeTooLarge, "--live-update-size"},
@@ -156,7 +156,7 @@ func TestAnUploadThatDoesNotEndLeavesTheNextItsTurn(t *testing.T) {
 		t.Errorf("one that ends early gets %q", got)
 	}
 	must(t, s.upload(module, 100).Close())
-	s.own.uploading.Lock()   // which waits for its end
+	s.own.uploading.Lock() // which waits for its end
 	s.serves("VERSION1")
 	s.own.uploading.Unlock()
 	if a := s.post(module); a.status != 200 {
@@ -208,7 +208,7 @@ func TestUpdatesUnderLoadLoseNoRequest(t *testing.T) {
 			t.Fatalf("%d %s", a.status, a.text)
 		}
 		s.serves(version)
-		s.post([]byte("nonsense")).refused(t, 422, capability.CodeInvalid, "")
+		s.post([]byte("\x00asm nonsense")).refused(t, 422, capability.CodeInvalid, "")
 		for answered.Load() < seen+clients && !t.Failed() {
 			s.serves(version)
 		}
