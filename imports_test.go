@@ -143,6 +143,7 @@ var rules = []rule{
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
 	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin"}, command: true},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
+	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
