@@ -79,6 +79,10 @@ var rules = []rule{
 		"capability/payload/...", "github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}},
 
+	{packages: "capability/payload/registry", imports: []string{"capability", "capability/payload/..."}, tests: []string{
+		"github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
+	}},
+
 	// The providers: clients of something outside, and of no other provider.
 	{packages: "capability/httpserver", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
 	{packages: "capability/httpclient", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
@@ -143,7 +147,12 @@ var rules = []rule{
 	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
 	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin"}, command: true},
+	{packages: "docs"},
+	{packages: "testscripts/rules", imports: []string{"docs"}},
+	{packages: "testscripts/report", imports: []string{"testscripts/rules"}},
+	{packages: "testscripts/script", imports: []string{"testscripts/report", "github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar"}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
+	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
