@@ -62,6 +62,7 @@ type updateFlags struct {
 func (f *updateFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.on, "live-update", false, "let POST /liveupdate replace the module by one of the same key, signed by its issuer or an account of --trust")
 	cmd.Flags().StringVar(&f.size, "live-update-size", "64MiB", "size of a module that is sent so")
+	cmd.Flags().Lookup("trust").Usage = "public key of an account whose plugins are run, and whose modules --live-update takes in; may be repeated"
 }
 
 // bytes is the size as a number.

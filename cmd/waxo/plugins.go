@@ -19,7 +19,7 @@ type pluginFlags struct {
 
 func (f *pluginFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.caps, "caps", "c", "", "folder of provider plugins; each serves the capability that it offers")
-	cmd.Flags().StringArrayVar(&f.trust, "trust", nil, "public key of an account whose plugins are run, and whose live updates are taken in; may be repeated")
+	cmd.Flags().StringArrayVar(&f.trust, "trust", nil, "public key of an account whose plugins are run; may be repeated")
 }
 
 // pluginEnvironment are the variables that plugins get: what programs need to
