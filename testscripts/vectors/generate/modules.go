@@ -55,7 +55,7 @@ func importVectors() []vectors.Module {
 	}
 	memory := "\x02\x00\x01"
 	list := []vectors.Module{
-		imported("imports nothing", "MOD-17 CALL-30", nothing),
+		imported("imports nothing", "CALL-30", nothing),
 		imported("imports everything, in the form of 8", "CALL-30 CALL-31", all(8)),
 		imported("imports everything, in the form of 6", "CALL-30 CALL-31", all(6)),
 		imported("imports everything, in the form of 4", "CALL-30 CALL-31", all(4)),
@@ -102,7 +102,7 @@ func importVectors() []vectors.Module {
 		imported("__host_call without a result", "MOD-15 MOD-16", wide(eight[:6]), "wapc.__host_call"),
 		imported("__host_call with a 64-bit parameter", "MOD-15 MOD-16", wide(eight, i32), "wapc.__host_call"),
 		imported("__host_call with a 64-bit result", "MOD-15 MOD-16", wide(eight[:6], i64), "wapc.__host_call"),
-		imported("two forms of __host_call", "MOD-12", func(g *guest) { f("wapc", "__host_call", 8, 1)(g); f("wapc", "__host_call", 6, 1)(g) }, "wapc.__host_call"),
+		imported("two forms of __host_call", "MOD-18", func(g *guest) { f("wapc", "__host_call", 8, 1)(g); f("wapc", "__host_call", 6, 1)(g) }, "wapc.__host_call"),
 	)
 }
 
@@ -131,7 +131,7 @@ func exportVectors() []vectors.Module {
 			g.export("run", kindFunc, f)
 			g.export("main", kindFunc, g.define(funcType(0, 0), "", ""))
 		}),
-		exported("start functions", "MOD-22 MOD-23", func(g *guest, f int) {
+		exported("start functions", "MOD-23", func(g *guest, f int) {
 			usual(g, f)
 			for _, name := range []string{"_start", "_initialize", "wapc_init"} {
 				g.export(name, kindFunc, g.define(funcType(0, 0), "", ""))
@@ -148,8 +148,8 @@ func exportVectors() []vectors.Module {
 	}
 	for _, name := range []string{"_start", "_initialize", "wapc_init"} {
 		list = append(list,
-			exported(name+" with a parameter", "MOD-22 MOD-24", func(g *guest, f int) { usual(g, f); g.export(name, kindFunc, g.define(funcType(1, 0), "", "")) }, name),
-			exported(name+" with a result", "MOD-22 MOD-24", func(g *guest, f int) { usual(g, f); g.export(name, kindFunc, g.define(funcType(0, 1), "", opConst(0))) }, name))
+			exported(name+" with a parameter", "MOD-24 MOD-25", func(g *guest, f int) { usual(g, f); g.export(name, kindFunc, g.define(funcType(1, 0), "", "")) }, name),
+			exported(name+" with a result", "MOD-24 MOD-25", func(g *guest, f int) { usual(g, f); g.export(name, kindFunc, g.define(funcType(0, 1), "", opConst(0))) }, name))
 	}
 	return list
 }

@@ -9,13 +9,13 @@ func spellVectors() []vectors.Spell {
 	}
 	waxosuit, wascc := []string{"wascap:http_server", "wascap:messaging", "wascap:eventstreams", "wascap:blobstore", "vendor:queue"}, []string{"vendor:queue", "wascc:http_server"}
 	add("waxosuit: HTTP", "CAP-10", waxosuit, "wascap:http_server", "HandleRequest", "wascap:httpserver!HandleRequest")
-	add("waxosuit: health", "CAP-10 CALL-72", waxosuit, "core", "HealthRequest", "wascap:httpsrv!HealthRequest")
+	add("waxosuit: health", "CAP-10", waxosuit, "core", "HealthRequest", "wascap:httpsrv!HealthRequest")
 	add("waxosuit: a message", "CAP-10", waxosuit, "wascap:messaging", "DeliverMessage", "wascap:messaging!DeliverMessage")
 	add("waxosuit: an event", "CAP-10", waxosuit, "wascap:eventstreams", "DeliverEvent", "wascap:eventstreams!DeliverEvent")
 	add("waxosuit: a chunk", "CAP-10", waxosuit, "wascap:blobstore", "ReceiveChunk", "wascap:blobstore!ReceiveChunk")
 	add("waxosuit: a vendor's", "CAP-10", waxosuit, "vendor:queue", "Deliver", "vendor:queue!Deliver")
 	add("wascc: HTTP", "CAP-10", wascc, "wascc:http_server", "HandleRequest", "HandleRequest")
-	add("wascc: health", "CAP-10 CALL-72", wascc, "core", "HealthRequest", "HealthRequest")
+	add("wascc: health", "CAP-10", wascc, "core", "HealthRequest", "HealthRequest")
 	add("wascc: a vendor's", "CAP-10", wascc, "vendor:queue", "Deliver", "Deliver")
 	add("no claims", "CAP-10", []string{}, "core", "HealthRequest", "wascap:httpsrv!HealthRequest")
 	add("a claim that only holds the word", "CAP-10", []string{"vendor:wascc:x"}, "core", "HealthRequest", "wascap:httpsrv!HealthRequest")
