@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strings"
 )
 
 //go:generate go run ./generate
@@ -85,7 +84,7 @@ func Files() (map[string][]Vector, error) {
 		if err := json.Unmarshal(data, &list); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		all[strings.TrimSuffix(name, ".json")] = list
+		all[name] = list
 		return nil
 	})
 	if err != nil {

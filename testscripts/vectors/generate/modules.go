@@ -59,22 +59,22 @@ func importVectors() []vectors.Module {
 		imported("imports everything, in the form of 8", "CALL-30 CALL-31", all(8)),
 		imported("imports everything, in the form of 6", "CALL-30 CALL-31", all(6)),
 		imported("imports everything, in the form of 4", "CALL-30 CALL-31", all(4)),
-		imported("imports of WASI", "MOD-13 MOD-16", f("wasi_snapshot_preview1", "fd_write", 4, 1), "wasi_snapshot_preview1.fd_write"),
-		imported("imports of an older WASI", "MOD-13 MOD-16", f("wasi_unstable", "proc_exit", 1, 0), "wasi_unstable.proc_exit"),
-		imported("imports of env", "MOD-13 MOD-16", f("env", "abort", 4, 0), "env.abort"),
-		imported("imports of an empty module", "MOD-13 MOD-16", f("", "__console_log", 2, 0), ".__console_log"),
-		imported("imports of a module in another case", "MOD-13 MOD-16", f("WAPC", "__console_log", 2, 0), "WAPC.__console_log"),
-		imported("imports of a module whose name only begins so", "MOD-13 MOD-16", f("wapc2", "__console_log", 2, 0), "wapc2.__console_log"),
-		imported("imports the meter of an engine", "MOD-13 MOD-16", f("waxo", "look", 0, 0), "waxo.look"),
-		imported("imports of several modules", "MOD-13 MOD-16", func(g *guest) {
+		imported("imports of WASI", "HOST-1 MOD-13 MOD-16", f("wasi_snapshot_preview1", "fd_write", 4, 1), "wasi_snapshot_preview1.fd_write"),
+		imported("imports of an older WASI", "HOST-1 MOD-13 MOD-16", f("wasi_unstable", "proc_exit", 1, 0), "wasi_unstable.proc_exit"),
+		imported("imports of env", "HOST-1 MOD-13 MOD-16", f("env", "abort", 4, 0), "env.abort"),
+		imported("imports of an empty module", "HOST-1 MOD-13 MOD-16", f("", "__console_log", 2, 0), ".__console_log"),
+		imported("imports of a module in another case", "HOST-1 MOD-13 MOD-16", f("WAPC", "__console_log", 2, 0), "WAPC.__console_log"),
+		imported("imports of a module whose name only begins so", "HOST-1 MOD-13 MOD-16", f("wapc2", "__console_log", 2, 0), "wapc2.__console_log"),
+		imported("imports the meter of an engine", "HOST-1 MOD-13 MOD-16", f("waxo", "look", 0, 0), "waxo.look"),
+		imported("imports of several modules", "HOST-1 MOD-13 MOD-16", func(g *guest) {
 			all(8)(g)
 			for _, m := range [][2]string{{"env", "now"}, {"wasi_snapshot_preview1", "random_get"}, {"env", "open"}} {
 				f(m[0], m[1], 2, 1)(g)
 			}
 		}, "env.now", "wasi_snapshot_preview1.random_get", "env.open"),
-		imported("imports a memory of env", "MOD-13 MOD-16", func(g *guest) { g.pages = 0; g.importOther("env", "memory", memory) }, "env.memory"),
-		imported("imports a table of env", "MOD-13 MOD-16", func(g *guest) { g.importOther("env", "table", "\x01\x70\x00\x01") }, "env.table"),
-		imported("imports a global of env", "MOD-13 MOD-16", func(g *guest) { g.importOther("env", "g", "\x03\x7f\x00") }, "env.g"),
+		imported("imports a memory of env", "HOST-1 MOD-13 MOD-16", func(g *guest) { g.pages = 0; g.importOther("env", "memory", memory) }, "env.memory"),
+		imported("imports a table of env", "HOST-1 MOD-13 MOD-16", func(g *guest) { g.importOther("env", "table", "\x01\x70\x00\x01") }, "env.table"),
+		imported("imports a global of env", "HOST-1 MOD-13 MOD-16", func(g *guest) { g.importOther("env", "g", "\x03\x7f\x00") }, "env.g"),
 		imported("imports a function that there is not", "MOD-14 MOD-16", f("wapc", "__guest_exit", 0, 0), "wapc.__guest_exit"),
 		imported("imports a function with an empty name", "MOD-14 MOD-16", f("wapc", "", 0, 0), "wapc."),
 		imported("imports a memory of wapc", "MOD-14 MOD-16", func(g *guest) { g.pages = 0; g.importOther("wapc", "memory", memory) }, "wapc.memory"),
