@@ -160,6 +160,7 @@ var rules = []rule{
 		"capability", "capability/payload/...", "capability/plugin", "devhost", "devhost/build", "devhost/connect", "devhost/fault", "devhost/manifest",
 		"devhost/project", "devhost/watch", "testscripts/report", "testscripts/script", "wapc", "wascap", "github.com/rogpeppe/go-internal/testscript",
 	}, tests: []string{"templates"}},
+	{packages: "testscripts/project/reference", imports: []string{"testscripts/project", "testscripts/script"}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",

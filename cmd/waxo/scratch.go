@@ -7,16 +7,13 @@ import (
 
 // scratch has all temporary files of this process, and of those that it starts, be in
 // one folder, which is removed at the end, also where a second interrupt ends the
-// process at once. Before that, last is called.
-func (a *app) scratch(last func()) error {
+// process at once.
+func (a *app) scratch() error {
 	dir, err := os.MkdirTemp("", "waxo-")
 	if err != nil {
 		return err
 	}
 	a.onExit(func() {
-		if last != nil {
-			last()
-		}
 		_ = os.RemoveAll(dir) // somebody may still write to it
 	})
 	name := "TMPDIR"

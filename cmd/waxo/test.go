@@ -96,7 +96,7 @@ func (a *app) test(cmd *cobra.Command, f *testFlags, files []string) (err error)
 	if err != nil {
 		return err
 	}
-	if err := a.scratch(nil); err != nil {
+	if err := a.scratch(); err != nil {
 		return err
 	}
 	s, closing, err := a.stand(cmd, f.providers, &f.plugins)

@@ -18,7 +18,7 @@ func hostCommands() []command {
 			Name:  "start",
 			Short: "Starts the guest: it is verified, bound and asked for its health, as in production.",
 			Long: "Commands that need the guest start it by themselves. Where `! start` is expected, stderr says why it was refused. " +
-				"Programs find the addresses of the guest and of its services in the environment: `WAXO_URL`, `PORT`, `WAXO_KEYVALUE_URL` and the like.",
+				"Programs find the addresses of the guest and of its services in the environment: `WAXO_URL`, `WAXO_KEYVALUE_URL` and the like.",
 			Example: "start\n[exec:curl] exec curl -s $WAXO_URL/\n[exec:curl] stdout count",
 		}, run: func(ctx context.Context, c *call) error {
 			if err := c.takes(0, 0); err != nil {

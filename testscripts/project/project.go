@@ -11,6 +11,8 @@
 // tests against a guest.
 package project
 
+//go:generate go run ./reference ../../docs/testscripts.md
+
 import (
 	"context"
 	"fmt"

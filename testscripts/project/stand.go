@@ -201,11 +201,11 @@ func (s *Stand) URL() string {
 }
 
 // Environment are the addresses of the guest and of its services, as NAME=value:
-// WAXO_URL and PORT for the guest, and those of connect.Connections' Environment.
+// WAXO_URL for the guest, and those of connect.Connections' Environment.
 func (s *Stand) Environment() []string {
 	env := s.connections.Environment(s.binds)
-	if u, err := url.Parse(s.URL()); err == nil && u.Host != "" {
-		env = append(env, "WAXO_URL="+u.String(), "PORT="+u.Port())
+	if url := s.URL(); url != "" {
+		env = append(env, "WAXO_URL="+url)
 	}
 	return env
 }

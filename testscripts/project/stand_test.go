@@ -21,7 +21,7 @@ func TestStand(t *testing.T) {
 		t.Error("two guests run")
 	}
 	environment := s.Environment()
-	for _, name := range []string{"WAXO_URL", "PORT", "WAXO_KEYVALUE_URL", "WAXO_MESSAGING_URL", "WAXO_BLOBSTORE_URL", "AWS_ENDPOINT_URL"} {
+	for _, name := range []string{"WAXO_URL", "WAXO_KEYVALUE_URL", "WAXO_MESSAGING_URL", "WAXO_BLOBSTORE_URL", "AWS_ENDPOINT_URL"} {
 		if !slices.ContainsFunc(environment, func(e string) bool { return strings.HasPrefix(e, name+"=") }) {
 			t.Errorf("%s is missing from %q", name, environment)
 		}
