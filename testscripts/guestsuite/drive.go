@@ -61,6 +61,7 @@ type driving struct {
 	operations []string // bare; none: all
 	only       *regexp.Regexp
 	variant    variant  // nil: the messages as they are
+	plain      bool     // the messages as they are, those that the variant knows
 	tails      [][]byte // each message is sent with each of them at its end
 	empty      bool     // an empty payload for each operation, instead of messages
 	size       int      // a message of so many bytes for each operation, instead of those of the suite
@@ -78,7 +79,9 @@ func (s *session) drive(ctx context.Context, d *driving) (n int) {
 			if !ok {
 				continue
 			}
-			payloads[0] = changed
+			if !d.plain {
+				payloads[0] = changed
+			}
 		case d.tails != nil:
 			payloads = nil
 			for _, tail := range d.tails {

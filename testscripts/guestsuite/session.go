@@ -25,7 +25,7 @@ type session struct {
 	seen   []*outcome
 	found  map[string][]string // what was found, by kind
 	looked map[domain]int      // how much there was to look at
-	kept   int64               // the memory's size that the script keeps in mind
+	kept   []int64             // the sizes of its memory that the script keeps in mind
 	skip   func(reason string) // ends the script
 }
 
@@ -60,6 +60,7 @@ const memoryLimit = 256 << 20
 func (s *session) start(ctx context.Context, limit int64) error {
 	s.end()
 	s.forget()
+	s.kept = nil
 	answers := map[string]answer(nil)
 	if s.services != nil {
 		answers = s.services.answers // a script may say them before it loads

@@ -3,6 +3,7 @@ package guestsuite
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -48,9 +49,9 @@ function that is imported must be used.`,
 			Example: "exports __guest_call function '(i32, i32) -> (i32)'\nexports -optional _start function '() -> ()'",
 		},
 		{
-			Name: "memories", Run: memories,
-			Short:   "Prints the memories that the module has, a line each.",
-			Example: "memories\nstdout -count=1 .\nstdout '^defined, 32 bits, exported as memory, [0-9]+ bytes$'",
+			Name: "memories", Args: "[within BYTES]", Run: memories,
+			Short:   "Prints the memories that the module has, a line each, or expects that none starts with more than that.",
+			Example: "memories\nstdout -count=1 bytes\nstdout '^defined, 32 bits, exported as memory, [0-9]+ bytes$'",
 		},
 		{
 			Name: "claims", Args: "PROBLEM...", Run: claims,
@@ -172,7 +173,11 @@ func exports(ts *testscript.TestScript, not bool, args []string) {
 
 func memories(ts *testscript.TestScript, not bool, args []string) {
 	m := sessionOf(ts).mustHaveParts(ts)
-	if not || len(args) > 0 {
+	most := uint64(math.MaxUint64)
+	switch {
+	case !not && len(args) == 2 && args[0] == "within":
+		most = uint64(number(ts, args[1]))
+	case not || len(args) > 0:
 		usage(ts, "memories")
 	}
 	index := uint32(0)
@@ -189,6 +194,9 @@ func memories(ts *testscript.TestScript, not bool, args []string) {
 		}
 		fmt.Fprintf(ts.Stdout(), "%s, %d bits, %s%d bytes\n", how, bits, strings.Join(names, ""), l.Min<<16)
 		index++
+		if l.Min<<16 > most {
+			ts.Fatalf("the memory starts with %d bytes, more than %d", l.Min<<16, most)
+		}
 	}
 	for _, i := range m.Imports {
 		if i.Type.Kind == wasm.KindMemory {

@@ -1,6 +1,7 @@
 package guestsuite
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/waxosuit/waxo/capability"
@@ -36,14 +37,33 @@ var variants = map[string]struct {
 	what string
 	make variant
 }{
-	"reversed":         {"the fields in reversed order", reversed},
-	"unknown-fields":   {"with fields that the message does not have, of every wire type", eachField(unknownFields)},
-	"repeated-fields":  {"each field that is no map and no message twice, first with another value", eachField(repeatedFields)},
-	"repeated-entries": {"each entry of a map twice, first with another value", eachField(repeatedEntries)},
-	"bare-entries":     {"entries of maps without keys and values that are empty", eachField(bareEntries)},
-	"split-message":    {"a message within it as two, with a part of the fields each", eachField(splitMessage)},
-	"long-varints":     {"varints longer than need be", longVarints},
-	"other-types":      {"each field also with another wire type than its own", eachField(otherTypes)},
+	"explicit-defaults": {"fields that are not there, with their default value", explicitDefaults},
+	"reversed":          {"the fields in reversed order", reversed},
+	"unknown-fields":    {"with fields that the message does not have, of every wire type but groups", eachField(unknownFields)},
+	"unknown-groups":    {"with groups that the message does not have", eachField(unknownGroups)},
+	"repeated-fields":   {"each field that is no map and no message twice, first with another value", eachField(repeatedFields)},
+	"repeated-entries":  {"each entry of a map twice, first with another value", eachField(repeatedEntries)},
+	"bare-entries":      {"entries of maps without keys and values that are empty", eachField(bareEntries)},
+	"split-message":     {"a message within it as two, with a part of the fields each", eachField(splitMessage)},
+	"long-varints":      {"varints longer than need be", longVarints},
+	"other-types":       {"each field also with another wire type than its own", eachField(otherTypes)},
+}
+
+func explicitDefaults(op registry.Operation, payload []byte) ([]byte, bool) {
+	fields, err := fieldsOf(payload)
+	before := len(fields)
+	for _, number := range slices.Sorted(maps.Keys(shapes[op.Name])) {
+		is := shapes[op.Name][number]
+		if is == anEntry || is == aMessage || slices.ContainsFunc(fields, func(f field) bool { return f.number == number }) {
+			continue // an entry is one of a map, and a message that is empty is one
+		}
+		f := field{number: number, kind: wire.Bytes}
+		if is == aNumber {
+			f.kind = wire.Varint
+		}
+		fields = append(fields, f)
+	}
+	return encode(fields), err == nil && len(fields) > before
 }
 
 func reversed(_ registry.Operation, payload []byte) ([]byte, bool) {
@@ -80,9 +100,12 @@ func unknownFields(f field, _ shape) []field {
 		f,
 		{number: 102, kind: wire.Fixed32, raw: []byte{1, 2, 3, 4}},
 		{number: 103, kind: wire.Fixed64, raw: []byte{1, 2, 3, 4, 5, 6, 7, 8}},
-		// A group with a number, and a group, in it.
-		{number: 104, kind: wire.Group, raw: []byte{0x08, 0x01, 0x13, 0x14, 0xc4, 0x06}},
 	}
+}
+
+func unknownGroups(f field, _ shape) []field {
+	// A group with a number, and a group, in it.
+	return []field{{number: 104, kind: wire.Group, raw: []byte{0x08, 0x01, 0x13, 0x14, 0xc4, 0x06}}, f}
 }
 
 func repeatedFields(f field, is shape) []field {
