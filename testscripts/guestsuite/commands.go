@@ -49,10 +49,10 @@ After "!", the guest must answer with an error, whose text goes to stderr. A gue
 			Example: "! raw 'nobody:nothing!Nothing'\nstderr Nothing",
 		},
 		{
-			Name: "drive", Args: "[-only REGEXP] [-as VARIANT [-plain]] [-tail FILE] [-empty] [-size BYTES] [OPERATION...]", Run: drive,
+			Name: "drive", Args: "[-all] [-only REGEXP] [-as VARIANT [-plain]] [-tail FILE] [-empty] [-size BYTES] [OPERATION...]", Run: drive,
 			Short: "Has the guest handle the suite's requests for what it claims, or for some operations; any answer will do.",
-			Long: `The requests are those of requests.txtar; -only chooses among them by name. What comes of it is for
-saw and transcript. -empty sends an empty payload instead, -size a message with that many bytes in it. -tail
+			Long: `The requests are those of requests.txtar; -only chooses among them by name. Those that crash the
+guest as they are are left out, unless -all says otherwise. What comes of it is for saw and transcript. -empty sends an empty payload instead, -size a message with that many bytes in it. -tail
 appends each line of a file, bytes in hex up to the first word that is none, to each message. -as writes the
 messages in another way, and leaves out those that cannot be; -plain leaves the same out, and writes the others
 as they are:
@@ -86,7 +86,7 @@ The guest ...
 		},
 		{
 			Name: "given", Args: "KIND", Run: given,
-			Short:   "Skips the check unless something was seen.",
+			Short:   "Skips the check unless something was seen, or after ! if it was.",
 			Example: "load\ndrive DeliverMessage\ngiven answer",
 		},
 		{
@@ -198,6 +198,7 @@ func raw(ts *testscript.TestScript, not bool, args []string) {
 	o := sessionOf(ts).perform(script.Context(ts), args[0], payload)
 	if tolerant {
 		fatal(ts)
+		fmt.Fprintln(ts.Stderr(), o.text)
 		return
 	}
 	expect(ts, o, not)
@@ -233,8 +234,8 @@ func drive(ts *testscript.TestScript, not bool, args []string) {
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		flag := args[0]
 		args = args[1:]
-		if flag == "-empty" || flag == "-plain" {
-			d.empty, d.plain = d.empty || flag == "-empty", d.plain || flag == "-plain"
+		if on := d.toggle(flag); on != nil {
+			*on = true
 			continue
 		}
 		if len(args) == 0 {
@@ -259,6 +260,11 @@ func drive(ts *testscript.TestScript, not bool, args []string) {
 		s.skip("the module claims nothing that this could be sent to")
 	}
 	ts.Logf("%d calls", n)
+}
+
+// toggle returns what a flag without a value switches on, nil for any other.
+func (d *driving) toggle(flag string) *bool {
+	return map[string]*bool{"-all": &d.all, "-empty": &d.empty, "-plain": &d.plain}[flag]
 }
 
 func (d *driving) flag(ts *testscript.TestScript, flag, value string) {
@@ -366,14 +372,17 @@ func answerCommand(ts *testscript.TestScript, not bool, args []string) {
 
 func given(ts *testscript.TestScript, not bool, args []string) {
 	s := sessionOf(ts)
-	if not || len(args) != 1 {
+	if len(args) != 1 {
 		usage(ts, "given")
 	}
 	k, known := kindOf(args[0])
 	if !known {
 		ts.Fatalf("there is no kind %q; there are:\n%s", args[0], kindList())
 	}
-	if s.find(k.name) == nil {
+	switch found := s.find(k.name); {
+	case not && found != nil:
+		s.skip(fmt.Sprintf("the guest %s: %s", k.what, found[0]))
+	case !not && found == nil:
 		s.skip(fmt.Sprintf("in none of %d %s it was seen that the guest %s", s.looked[k.in], k.in, k.what))
 	}
 }

@@ -63,6 +63,7 @@ type driving struct {
 	variant    variant  // nil: the messages as they are
 	plain      bool     // the messages as they are, those that the variant knows
 	tails      [][]byte // each message is sent with each of them at its end
+	all        bool     // those too that crash the guest as they are
 	empty      bool     // an empty payload for each operation, instead of messages
 	size       int      // a message of so many bytes for each operation, instead of those of the suite
 }
@@ -92,7 +93,9 @@ func (s *session) drive(ctx context.Context, d *driving) (n int) {
 			if ctx.Err() != nil || s.find("hang") != nil {
 				return n
 			}
+			crashes := len(s.find("crash"))
 			s.call(ctx, r.name, r.op, p)
+			s.crashed[r.name] = s.crashed[r.name] || len(s.find("crash")) > crashes
 			n++
 		}
 	}
@@ -118,7 +121,7 @@ func (s *session) chosen(d *driving) []request {
 	}
 	for _, r := range requests() {
 		if s.lacks(r.op.Capability) == "" && (len(d.operations) == 0 || slices.Contains(d.operations, r.op.Name)) &&
-			(d.only == nil || d.only.MatchString(r.name)) {
+			(d.only == nil || d.only.MatchString(r.name)) && (d.all || !s.crashing[r.name]) {
 			all = append(all, r)
 		}
 	}

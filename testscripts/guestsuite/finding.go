@@ -115,8 +115,8 @@ const brokenProtocol = "the call protocol was broken: "
 // violations are the ways of breaking the protocol, by what the engine says.
 var violations = []struct{ text, kind string }{
 	{"__guest_call returned", "result"},
-	{"was called twice", "several"},
-	{"was called before any", "early"},
+	{"was called twice", ""},      // see lookAtTrace
+	{"was called before any", ""}, // see lookAtTrace
 	{"was called while the guest starts", "start-exchange"},
 	{"that is not UTF-8", "garbled-name"},
 	{"bytes, the limit is", "long-name"},
@@ -135,6 +135,9 @@ func (s *session) lookAtCrash(operation string, err error) {
 	case errors.As(err, &trap) && strings.HasPrefix(trap.Reason, brokenProtocol):
 		for _, v := range violations {
 			if strings.Contains(trap.Reason, v.text) {
+				if v.kind == "" {
+					return
+				}
 				s.note(v.kind, "%s: %s", operation, strings.TrimPrefix(trap.Reason, brokenProtocol))
 				return
 			}
@@ -183,7 +186,7 @@ func (s *session) started(err error) {
 
 // lookAtTrace notes what the order of the host functions shows.
 func (s *session) lookAtTrace(o *outcome) {
-	answers, errs := 0, 0
+	answers, errs, called := 0, 0, false
 	asked := map[string]bool{}
 	for _, function := range s.trace {
 		switch function {
@@ -192,17 +195,21 @@ func (s *session) lookAtTrace(o *outcome) {
 		case "__guest_error":
 			errs++
 		case "__host_call":
+			called = true
 			clear(asked)
 		case "__host_response_len", "__host_error_len":
 			asked[strings.TrimSuffix(function, "_len")] = true
 		case "__host_response", "__host_error":
-			if !asked[function] && s.find("early") == nil {
+			if called && !asked[function] {
 				s.note("unasked", "%s: %s was called before %s_len", o.operation, function, function)
 			}
 		}
+		if strings.HasPrefix(function, "__host_") && !called {
+			s.note("early", "%s: %s was called before any __host_call", o.operation, function)
+		}
 	}
 	switch {
-	case answers+errs > 1 && s.find("several") == nil:
+	case answers+errs > 1:
 		s.note("several", "%s: %d responses and %d errors were handed over", o.operation, answers, errs)
 	case o.answered && answers == 0:
 		s.note("unset-answer", "%s: 1 was returned, and __guest_response not called", o.operation)

@@ -117,7 +117,7 @@ func (s *session) lookAtHostCall(h *hostCall, unclear error) {
 	if !slices.ContainsFunc(registry.Operations(), func(o registry.Operation) bool { return o.Capability == id }) {
 		return // a vendor's
 	}
-	o, known := registry.Lookup(id, h.bare)
+	o, known := standardOperations()[[2]string{id, h.bare}]
 	if !known || o.ToGuest {
 		s.note("unknown-operation", "%s has no operation %q that a guest could call", h.capability, h.bare)
 		return

@@ -27,6 +27,8 @@ type session struct {
 	looked map[domain]int      // how much there was to look at
 	kept   []int64             // the sizes of its memory that the script keeps in mind
 	skip   func(reason string) // ends the script
+
+	crashed map[string]bool // requests of the suite that crashed the guest, by name
 }
 
 type sessionKey struct{}
@@ -47,6 +49,7 @@ func sessionOf(ts *testscript.TestScript) *session {
 // forget starts what is seen and found anew.
 func (s *session) forget() {
 	s.seen, s.found, s.looked = nil, make(map[string][]string), make(map[domain]int)
+	s.crashed = make(map[string]bool)
 }
 
 const defaultCallTimeout = 10 * time.Second

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
@@ -35,6 +36,9 @@ type subject struct {
 	refused error
 	// What the checks cannot have of this module, and why: see words.
 	missing map[string]string
+	// crashing are the requests of the suite that crash the guest as they are, by
+	// name. What else is done with them would tell nothing new.
+	crashing map[string]bool
 }
 
 // The words of "Needs:" and of conditions, beside the names of capabilities.
@@ -115,10 +119,11 @@ func (s *subject) tryOut(ctx context.Context) error {
 	if o := play.perform(ctx, s.spell(capability.Core, capability.OpHealthRequest), nil); !o.answered {
 		_ = lacking("the guest does not say that it is well: "+o.String(), needHealth)
 	}
-	play.drive(ctx, &driving{})
+	play.drive(ctx, &driving{all: true})
 	if hung := play.find("hang"); hung != nil {
 		return lacking("the guest does not come to an end: "+hung[0], needAnswers)
 	}
+	s.crashing = play.crashed
 	return ctx.Err()
 }
 
@@ -164,6 +169,16 @@ func (s *subject) handled() []registry.Operation {
 func (s *subject) spell(id, operation string) string {
 	return s.generation.Spell(id, operation)
 }
+
+// standardOperations are the operations of the standard, by capability and bare
+// name.
+var standardOperations = sync.OnceValue(func() map[[2]string]registry.Operation {
+	all := make(map[[2]string]registry.Operation)
+	for _, o := range registry.Operations() {
+		all[[2]string{o.Capability, o.Name}] = o
+	}
+	return all
+})
 
 // operation finds an operation that guests handle by its bare name.
 func operation(name string) (registry.Operation, error) {

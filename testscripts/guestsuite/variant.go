@@ -44,7 +44,7 @@ var variants = map[string]struct {
 	"repeated-fields":   {"each field that is no map and no message twice, first with another value", eachField(repeatedFields)},
 	"repeated-entries":  {"each entry of a map twice, first with another value", eachField(repeatedEntries)},
 	"bare-entries":      {"entries of maps without keys and values that are empty", eachField(bareEntries)},
-	"split-message":     {"a message within it as two, with a part of the fields each", eachField(splitMessage)},
+	"split-message":     {"a message within it once for each of its fields", eachField(splitMessage)},
 	"long-varints":      {"varints longer than need be", longVarints},
 	"other-types":       {"each field also with another wire type than its own", eachField(otherTypes)},
 }
@@ -147,9 +147,12 @@ func splitMessage(f field, is shape) []field {
 	if is != aMessage || err != nil || len(inner) < 2 {
 		return nil
 	}
-	first, second := f, f
-	first.raw, second.raw = encode(inner[:1]), encode(inner[1:])
-	return []field{first, second}
+	var parts []field
+	for i := range inner {
+		f.raw = encode(inner[i : i+1])
+		parts = append(parts, f)
+	}
+	return parts
 }
 
 func otherTypes(f field, is shape) []field {

@@ -40,7 +40,7 @@ func newWorld() *world {
 // perform serves an operation of a capability, named as waxosuit's generation
 // does.
 func (w *world) perform(id, operation string, payload []byte) ([]byte, error) {
-	o, known := registry.Lookup(id, operation)
+	o, known := standardOperations()[[2]string{id, operation}]
 	if !known {
 		if strings.HasPrefix(id, "wascap:") || strings.HasPrefix(id, "waxo:") || id == capability.Core {
 			return nil, fail(capability.CodeUnsupported, "%s has no operation %s", id, operation)
