@@ -39,8 +39,21 @@ func (o *outcome) write(w io.Writer) {
 	case o.failed:
 		fmt.Fprintf(w, "  error: %s\n", preview([]byte(o.text)))
 	default:
-		fmt.Fprintf(w, "  %T: %v\n", o.err, o.err)
+		fmt.Fprintf(w, "  %s\n", endOf(o.err)) // not how: that tells of memory that was there before
 	}
+}
+
+// endOf names the end of a call that was not answered.
+func endOf(err error) string {
+	switch {
+	case errors.As(err, new(*wapc.DeadlineError)):
+		return "did not end"
+	case errors.As(err, new(*wapc.MemoryError)):
+		return "ran out of memory"
+	case errors.As(err, new(*wapc.TrapError)):
+		return "trapped"
+	}
+	return err.Error()
 }
 
 func isGuestError(err error) bool { return errors.As(err, new(*wapc.GuestError)) }
