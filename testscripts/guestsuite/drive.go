@@ -72,7 +72,7 @@ type driving struct {
 // were.
 func (s *session) drive(ctx context.Context, d *driving) (n int) {
 	for _, r := range s.chosen(d) {
-		payload := r.message.AppendProto(nil)
+		payload := r.message.AppendProto(make([]byte, 0, r.message.ProtoSize()))
 		payloads := [][]byte{payload}
 		switch {
 		case d.variant != nil:

@@ -21,9 +21,15 @@ func (s *session) lookAtMessage(undecodable, what string, encoded []byte, m regi
 		s.note(undecodable, "%s: %v: %s", what, err, preview(encoded))
 		return false
 	}
-	s.compare(what, encoded, m.AppendProto(nil))
+	if len(encoded) <= maxCompared {
+		s.compare(what, encoded, m.AppendProto(nil))
+	}
 	return true
 }
+
+// maxCompared is up to which size the encoding of a message is looked at. What is
+// larger has a large text in it, and is like a smaller one for the rest.
+const maxCompared = 1 << 20
 
 // field is a field as it is encoded.
 type field struct {
