@@ -157,6 +157,10 @@ var rules = []rule{
 	{packages: "testscripts/vectors/generate", imports: []string{
 		"testscripts/vectors", "github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
 	}, command: true},
+	{packages: "testscripts/guestsuite", imports: []string{
+		"capability", "capability/payload/...", "testscripts/report", "testscripts/script", "wapc", "wapc/wasm", "wascap",
+		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
+	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
