@@ -3,6 +3,7 @@ package redis_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,22 +52,31 @@ func TestExpiry(t *testing.T) {
 			}()
 			c := connect(t, s).Conn()
 			defer c.Close()
-			var begun, done time.Time
+			var begun []time.Time // each command
 			for _, command := range commands {
-				begun = time.Now()
+				begun = append(begun, time.Now())
 				if err := c.Do(t.Context(), command...).Err(); err != nil && !errors.Is(err, goredis.Nil) {
 					t.Fatalf("%v: %v", command, err)
 				}
-				done = time.Now()
 			}
-			if name == "KEEPTTL" || name == "renamed" || name == "copied" || name == "beside other keys" {
-				begun = begun.Add(-slack) // the life began a command or two earlier
-			}
-			watchEnd(t, c, begun, done)
+			watchEnd(t, c, begun[lifeBegins(commands)], time.Now())
 		})
 	}
 }
 
+// lifeBegins is the index of the last command that can set the life of the key
+// that is k in the end.
+func lifeBegins(commands [][]any) int {
+	for i, command := range slices.Backward(commands) {
+		if slices.Contains(command, any(60)) || command[0] == "EXEC" || command[0] == "EVAL" {
+			return i
+		}
+	}
+	return 0
+}
+
+// watchEnd asks for k until it has gone, which must be when its life is over. It
+// began after begun and before done.
 func watchEnd(t *testing.T, c *goredis.Conn, begun, done time.Time) {
 	t.Helper()
 	for asked := 0; ; asked++ {
