@@ -79,6 +79,10 @@ var rules = []rule{
 		"capability/payload/...", "github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
 	}},
 
+	{packages: "capability/payload/registry", imports: []string{"capability", "capability/payload/..."}, tests: []string{
+		"github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
+	}},
+
 	// The providers: clients of something outside, and of no other provider.
 	{packages: "capability/httpserver", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
 	{packages: "capability/httpclient", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
