@@ -13,9 +13,30 @@ import (
 
 // contract is what is asked of the provider of any capability.
 type contract struct {
-	// sample is a call that succeeds and changes nothing. Without one, what a guest
-	// may call is looked at less.
+	// sample is a call that succeeds, however often it is made. Without one, what a
+	// guest may call is looked at less.
 	sample func(s *Session) (operation string, request Message)
+
+	// setUp has the guest ready for the sample, in the cases that addPayloads adds.
+	// Default: nothing need be done.
+	setUp func(s *Session)
+
+	// decoy is a request of the same kind that has another value for every field
+	// that the sample's has, for addPayloads.
+	decoy func(s *Session) Message
+
+	// text is the number of a field of the sample that is a string, 0 for none.
+	text byte
+
+	// answer is an empty one of the kind that the sample is answered by, nil where
+	// that is no message.
+	answer func() Message
+
+	// empty is an operation that takes a payload of no bytes, "" for none.
+	empty string
+
+	// steady says that the sample has one answer.
+	steady bool
 
 	operations []string // that guests call
 	delivered  []string // that guests are called with, and call none themselves
@@ -27,6 +48,8 @@ type contract struct {
 	// config is what one more binding needs in addition to the target's. Default:
 	// nothing.
 	config func(s *Session) map[string]string
+
+	optional []string // keys of it that a provider of others need not know
 }
 
 // Contract is the suite of a capability that is not of the standard: what is asked
@@ -40,24 +63,26 @@ func Contract(id string) Suite {
 // addTo adds the cases of the contract to a suite.
 func (c contract) addTo(suite *Suite) {
 	add := func(name string, run func(s *Session), rules ...string) {
-		suite.Cases = append(suite.Cases, Case{Name: "contract: " + name, Rules: rules, Prepare: c.config, Run: run})
+		suite.Cases = append(suite.Cases, Case{Name: "contract: " + name, Rules: rules, Prepare: c.config, Optional: c.optional, Run: run})
 	}
-	add("Describe", c.describe, "CAP-300")
-	add("a second Bind of a binding", c.secondBind, "CAP-301")
-	add("configuration that nobody knows", c.unknownConfig, "CAP-302")
-	add("the end of a binding", c.endOfBinding, "CAP-303")
-	add("bindings side by side", c.sideBySide, "CAP-304")
-	add("the end of the provider", c.endOfProvider, "CAP-305")
-	add("operations that are not there", c.unknownOperations, "CAP-306")
+	add("what it says of itself", c.describe, "CAP-300")
+	add("a second Bind of a binding", c.secondBind, "CAP-34")
+	add("configuration that nobody knows", c.unknownConfig, "CAP-35")
+	add("the end of a binding", c.endOfBinding, "CAP-34")
+	add("the end of what is not bound", c.endOfNothing, "CAP-37")
+	add("bindings side by side", c.sideBySide, "CAP-302")
+	add("the end of the provider", c.endOfProvider, "CAP-301")
+	add("operations that are not there", c.unknownOperations, "CAP-41")
 	if c.sample == nil {
 		return
 	}
-	add("payloads that cannot be decoded", c.undecodable, "CAP-307")
-	add("calls of those that are not bound", c.notBound, "CAP-308")
-	add("bindings that come and go", c.comeAndGo, "CAP-309")
+	add("errors have codes", c.codes, "CAP-40")
+	add("calls of those that are not bound", c.notBound, "CAP-34")
+	add("bindings that come and go", c.comeAndGo, "CAP-302", "CAP-48")
 	if c.remote {
-		add("a call whose time is over", c.outOfTime, "CAP-310")
+		add("a call whose time is over", c.outOfTime, "CAP-46")
 	}
+	c.addMalformed(suite)
 }
 
 // more is the configuration of one more binding.
@@ -127,18 +152,24 @@ func (c contract) unknownConfig(s *Session) {
 }
 
 func (c contract) endOfBinding(s *Session) {
-	for range 2 {
-		if err := s.unbind(s.Context); err != nil {
-			s.Fatalf("%v", err)
-		}
-		c.refused(s, "after Unbind")
+	if err := s.unbind(s.Context); err != nil {
+		s.Fatalf("%v", err)
 	}
+	c.refused(s, "after Unbind")
 	if err := s.bind(c.more(s)); err != nil {
 		s.Fatalf("Bind after Unbind: %v", err)
 	}
 	c.works(s, "bound again")
-	if err := s.unbound("never bound", "").unbind(s.Context); err != nil {
+}
+
+func (c contract) endOfNothing(s *Session) {
+	if err := s.unbound("X", "").unbind(s.Context); err != nil {
 		s.Errorf("of what was never bound: %v", err)
+	}
+	for range 2 {
+		if err := s.unbind(s.Context); err != nil {
+			s.Errorf("%v", err)
+		}
 	}
 }
 
@@ -193,19 +224,26 @@ func (c contract) unknownOperations(s *Session) {
 	c.works(s, "after that")
 }
 
-// undecodable: a tag, a length, a number that does not end, one that is too long,
-// and the field 0.
-func (c contract) undecodable(s *Session) {
-	for _, op := range c.operations {
-		if offered := s.target.Provider.Describe().Operations; len(offered) > 0 && !slices.Contains(offered, op) {
-			continue
-		}
-		for _, payload := range []string{"\x0a", "\x0a\x05k", "\xff", "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "\x00"} {
-			_, err := s.Quiet(op, []byte(payload))
-			s.wantError(fmt.Sprintf("%s with the payload %q", op, payload), err, "invalid: ...")
+// codes: whatever the error is, it is of a kind that guests know.
+func (c contract) codes(s *Session) {
+	known := []capability.Code{
+		capability.CodeInvalid, capability.CodeNotFound, capability.CodeConflict, capability.CodeWrongKind, capability.CodeOutOfRange,
+		capability.CodeTooLarge, capability.CodeUnsupported, capability.CodeDenied, capability.CodeUnavailable, capability.CodeOverloaded,
+		capability.CodeDeadline, capability.CodeCanceled, capability.CodeInternal,
+	}
+	op, request := c.sample(s)
+	for what, call := range map[string]func() error{
+		"an unknown operation":   func() error { _, err := s.Quiet("Frobnicate", nil); return err },
+		"a payload that is none": func() error { _, err := s.Quiet(op, []byte("\xff")); return err },
+		"a guest without a binding": func() error {
+			_, err := s.unbound("X", "").Quiet(op, request.AppendProto(nil))
+			return err
+		},
+	} {
+		if err := call(); err == nil || !slices.Contains(known, capability.AsError(err).Code) {
+			s.Errorf("%s: the error is %v", what, err)
 		}
 	}
-	c.works(s, "after that")
 }
 
 func (c contract) notBound(s *Session) {

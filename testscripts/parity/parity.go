@@ -47,6 +47,10 @@ type Target struct {
 	// what needs one is skipped.
 	Open func(ctx context.Context) (capability.Provider, error)
 
+	// Forget removes what is kept for a binding of that configuration beyond its end,
+	// and no operation removes. Default: it stays.
+	Forget func(ctx context.Context, config map[string]string) error
+
 	// Logged has what the provider of wascap:logging has written. Default: nobody
 	// looks at it.
 	Logged *Logbook
@@ -59,10 +63,6 @@ type Target struct {
 type Suite struct {
 	Capability string
 	Cases      []Case
-
-	// Optional are the keys of configurations that are left out where a provider
-	// does not know them.
-	Optional []string
 
 	// watch sees each call of a session, before it is made; it may know how to undo
 	// what the call does.
@@ -81,6 +81,10 @@ type Case struct {
 	// Config is in addition to the target's. A provider of others that does not
 	// know a key of it is not asked.
 	Config map[string]string
+
+	// Optional are the keys of Config, and of what Prepare adds, that are left out
+	// where a provider of others does not know them.
+	Optional []string
 
 	// Prepare is called before the guest is bound, and adds to its configuration.
 	// Default: nothing is prepared.
@@ -106,7 +110,7 @@ const (
 	atOnce = 4
 
 	// patience bounds the end of a case, whose own time may be over.
-	patience = 10 * time.Second
+	patience = 30 * time.Second
 )
 
 // All returns the suites of the capabilities of the standard, and ours.
@@ -139,6 +143,7 @@ func (s Suite) run(ctx context.Context, t Target, c Case, number int) Result {
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
 	session := newSession(ctx, s, t, number)
+	session.undo(session.forget)
 	session.play(func() {
 		session.need(c.Operations...)
 		session.bindFor(c)
@@ -175,11 +180,12 @@ func (s *Session) bindFor(c Case) {
 		}
 		maps.Copy(config, c.Prepare(s))
 	}
+	s.optional = c.Optional
 	err := s.bind(config)
 	if err == nil {
 		return
 	}
-	required := slices.DeleteFunc(slices.Sorted(maps.Keys(config)), func(key string) bool { return slices.Contains(s.suite.Optional, key) })
+	required := slices.DeleteFunc(slices.Sorted(maps.Keys(config)), func(key string) bool { return slices.Contains(c.Optional, key) })
 	if !s.target.Exact && len(required) > 0 && errors.Is(err, &capability.Error{Code: capability.CodeInvalid}) {
 		s.Skip("the provider does not take the configuration of this case (%s): %v", strings.Join(required, ", "), err)
 	}
@@ -191,16 +197,32 @@ func (s *Session) bindFor(c Case) {
 func (s *Session) bind(config map[string]string) error {
 	b := capability.Binding{BindingID: s.id, GuestName: guestName, Config: s.config(config)}
 	err := s.target.Provider.Bind(s.Context, b, s)
-	if errors.Is(err, &capability.Error{Code: capability.CodeInvalid}) && !s.target.Exact && len(s.suite.Optional) > 0 {
-		for _, key := range s.suite.Optional {
+	if errors.Is(err, &capability.Error{Code: capability.CodeInvalid}) && !s.target.Exact && len(s.optional) > 0 {
+		for _, key := range s.optional {
 			delete(b.Config, key)
 		}
 		err = s.target.Provider.Bind(s.Context, b, s)
 	}
-	if err == nil {
-		s.undo(s.unbind)
+	if err != nil {
+		return err
 	}
-	return err
+	s.mu.Lock()
+	s.bound = append(s.bound, b.Config)
+	s.mu.Unlock()
+	s.undo(s.unbind)
+	return nil
+}
+
+// forget removes what is left of all bindings of the case.
+func (s *Session) forget(ctx context.Context) error {
+	if s.target.Forget == nil {
+		return nil
+	}
+	var errs []error
+	for _, config := range s.bound {
+		errs = append(errs, s.target.Forget(ctx, config))
+	}
+	return errors.Join(errs...)
 }
 
 // config is the target's configuration with another on top.

@@ -2,12 +2,16 @@ package parity
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +37,8 @@ type Session struct {
 	id      capability.BindingID
 	prefix  string
 
+	optional []string // keys of configurations
+
 	guest    sync.Mutex // guards what follows
 	handlers map[string]handler
 }
@@ -46,6 +52,10 @@ type record struct {
 	failures   []string
 	skipped    string
 	undos      []func(ctx context.Context) error
+	bound      []map[string]string // the configurations of bindings, some several times
+	undone     map[string]bool     // what undoOnce was asked for
+	origin     *origin             // of the cases of wascap:http_client
+	address    string              // of those of wascap:http_server
 }
 
 type (
@@ -106,7 +116,7 @@ func (s *Session) As(guest, binding string, config map[string]string) *Session {
 // unbound is another guest that is not bound. An empty name is that of s.
 func (s *Session) unbound(guest, binding string) *Session {
 	other := &Session{
-		Context: s.Context, record: s.record, suite: s.suite, target: s.target, id: s.id, prefix: s.prefix, handlers: make(map[string]handler),
+		Context: s.Context, record: s.record, suite: s.suite, target: s.target, id: s.id, prefix: s.prefix, optional: s.optional, handlers: make(map[string]handler),
 	}
 	other.id.Guest += guest
 	if binding != "" {
@@ -288,11 +298,50 @@ func Receive[T any](s *Session, c <-chan T, what string) T {
 	panic("unreachable")
 }
 
+// ordered is a map in the order of its keys, so that transcripts can be compared.
+func ordered[K cmp.Ordered, V any](m map[K]V) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if !yield(k, m[k]) {
+				return
+			}
+		}
+	}
+}
+
 // undo has f called at the end of the case, before what was done earlier is undone.
 func (s *Session) undo(f func(ctx context.Context) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.undos = append(s.undos, f)
+}
+
+// undoOnce has an operation called at the end of the case that removes something,
+// also where it is asked for several times. Where that is gone, with its binding or
+// otherwise, or never was, or the provider has no such operation, there is nothing to
+// do.
+func (s *Session) undoOnce(operation string, payload []byte) {
+	key := fmt.Sprintf("%v %s %q", s.id, operation, payload)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.undone == nil {
+		s.undone = make(map[string]bool)
+	}
+	if s.undone[key] {
+		return
+	}
+	s.undone[key] = true
+	s.undos = append(s.undos, func(ctx context.Context) error {
+		_, err := s.target.Provider.Call(ctx, capability.Call{BindingID: s.id, Operation: operation, Payload: payload})
+		if err == nil {
+			return nil
+		}
+		switch capability.AsError(err).Code {
+		case capability.CodeUnavailable, capability.CodeUnsupported, capability.CodeNotFound, capability.CodeInvalid:
+			return nil
+		}
+		return fmt.Errorf("%s: %w", operation, err)
+	})
 }
 
 // Note adds a line to the transcript.
