@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -45,6 +46,13 @@ type Options struct {
 	// fails, as a host would refuse it.
 	AllowDev bool
 
+	// Requests are further things that the guest is asked to handle, as a txtar
+	// archive in the form of requests.txtar: those of its application. Default: none
+	// but the suite's own.
+	Requests []byte
+	// Scripts are the checks. Default: the suite's own.
+	Scripts []*script.Script
+
 	Match       *regexp.Regexp // chooses checks by their names; default all
 	Parallel    int            // checks at once; default GOMAXPROCS
 	Timeout     time.Duration  // for one check; default 1 minute
@@ -67,7 +75,10 @@ func Run(ctx context.Context, module []byte, opts *Options) (*report.Report, err
 	if opts == nil {
 		opts = &Options{}
 	}
-	all, err := Scripts()
+	all, err := opts.Scripts, error(nil)
+	if all == nil {
+		all, err = Scripts()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("guestsuite: %w", err)
 	}
@@ -81,6 +92,9 @@ func Run(ctx context.Context, module []byte, opts *Options) (*report.Report, err
 		Commands: Commands(),
 		Setup:    func(env *testscript.Env) error { return setUp(env, s) },
 		Condition: func(name string) (bool, error) {
+			if !isNeed(name) {
+				return false, fmt.Errorf("there is no such condition; take a capability or one of %s", strings.Join(needs, ", "))
+			}
 			return s.lacks(name) == "", nil
 		},
 		Lacks:    s.lacks,

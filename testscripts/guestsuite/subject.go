@@ -27,6 +27,8 @@ type subject struct {
 	capabilities []string            // what the module claims, or is taken to
 	generation   capability.Generation
 
+	requests []request
+
 	parts  *wasm.Module // nil: see broken
 	broken error        // why the module cannot be taken apart
 
@@ -53,13 +55,22 @@ const (
 	needHandler  = "operations" // it claims a capability whose operations a guest handles
 )
 
+var needs = []string{needSigning, needClaims, needParts, needCode, needInstance, needAnswers, needHealth, needHandler}
+
+// isNeed tells whether a word is one of those, or the name of a capability.
+func isNeed(word string) bool { return slices.Contains(needs, word) || strings.Contains(word, ":") }
+
 func newSubject(ctx context.Context, module []byte, opts *Options) (*subject, error) {
 	s := &subject{opts: opts, module: module, missing: make(map[string]string)}
+	var err error
+	if s.requests, err = readRequests(opts.Requests); err != nil {
+		return nil, err
+	}
+	s.requests = slices.Concat(requests(), s.requests)
 	s.readClaims()
 	if s.parts, s.broken = wasm.Decode(module); s.broken != nil {
 		s.missing[needParts] = "the module cannot be taken apart: " + s.broken.Error()
 	}
-	var err error
 	if s.engine, err = wapc.NewEngine(&wapc.EngineOptions{CacheDir: opts.CacheDir, Traced: true}); err != nil {
 		return nil, err
 	}
