@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,13 +62,14 @@ type Options struct {
 	// CacheDir is where compiled code is kept, as of wapc.EngineOptions. Default:
 	// nowhere.
 	CacheDir string
-
-	// Ended is told of each check as it ends, one at a time. Default: nobody is.
-	Ended func(report.Check)
 }
 
 // Scripts are the checks, in the order of their names.
-func Scripts() ([]*script.Script, error) { return script.ReadFS(scripts, "scripts") }
+func Scripts() ([]*script.Script, error) {
+	all, err := script.ReadFS(scripts, "scripts")
+	slices.SortFunc(all, func(a, b *script.Script) int { return strings.Compare(a.Name, b.Name) })
+	return all, err
+}
 
 // Run checks a module. Its error is ctx's, or says why nothing could be checked;
 // that a module fails is none.
@@ -102,8 +104,8 @@ func Run(ctx context.Context, module []byte, opts *Options) (*report.Report, err
 		Parallel: opts.Parallel,
 		Timeout:  opts.Timeout,
 		Shuffle:  true,
-		Ended:    opts.Ended,
 	})
+	checks = append(checks, s.runs(opts.Match)...)
 	if err = errors.Join(err, s.close(context.WithoutCancel(ctx))); err != nil {
 		return nil, fmt.Errorf("guestsuite: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/payload/registry"
+	"github.com/waxosuit/waxo/testscripts/report"
 	"github.com/waxosuit/waxo/wapc"
 	"github.com/waxosuit/waxo/wapc/wasm"
 	"github.com/waxosuit/waxo/wascap"
@@ -136,6 +138,21 @@ func (s *subject) tryOut(ctx context.Context) error {
 	}
 	s.crashing = play.crashed
 	return ctx.Err()
+}
+
+// runs is a check about no rule: a module of which nothing could be run has not
+// been checked.
+func (s *subject) runs(match *regexp.Regexp) []report.Check {
+	c := report.Check{
+		Name: "module-runs", Title: "The engine takes the module: else little of it can be looked at.", Status: report.Pass,
+	}
+	if s.refused != nil {
+		c.Status, c.Message = report.Fail, "the engine refuses the module, so nothing of it was run: "+s.refused.Error()
+	}
+	if match != nil && !match.MatchString(c.Name) {
+		return nil
+	}
+	return []report.Check{c}
 }
 
 // lacks says why something cannot be had of the module, or returns "".
