@@ -2,7 +2,6 @@ package guestsuite
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -104,8 +103,8 @@ which loses some memory with each call grows on and on.`,
 
 func variantList() string {
 	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(variants)) {
-		fmt.Fprintf(&b, "- `%s`: %s\n", name, variants[name].what)
+	for _, v := range variants {
+		fmt.Fprintf(&b, "- `%s`: %s\n", v.name, v.what)
 	}
 	return b.String()
 }

@@ -56,11 +56,9 @@ func (d *driving) flag(ts *testscript.TestScript, flag, value string) {
 		d.only, err = regexp.Compile(value)
 		ts.Check(err)
 	case "-as":
-		v, known := variants[value]
-		if !known {
+		if d.variant = variantOf(value); d.variant == nil {
 			ts.Fatalf("there is no variant %q; there are:\n%s", value, variantList())
 		}
-		d.variant = v.make
 	case "-tail":
 		for line := range strings.Lines(ts.ReadFile(value)) {
 			if tail := leadingHex(line); tail != nil {
