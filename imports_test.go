@@ -150,14 +150,17 @@ var rules = []rule{
 	{packages: "testscripts/rules", imports: []string{"docs"}},
 	{packages: "testscripts/report", imports: []string{"testscripts/rules"}},
 	{packages: "testscripts/script", imports: []string{"testscripts/report", "github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar"}},
-	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
+	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}, tests: []string{"testscripts/rules"}},
+	{packages: "testscripts/providersuite", imports: []string{
+		"capability", "capability/eventstreams", "capability/plugin", "devhost/connect", "devhost/manifest", "testscripts/parity", "testscripts/report",
+	}, tests: []string{"capability/payload/...", "emulators/...", "harness/companion"}},
 	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
-		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "testscripts/providersuite", "testscripts/report",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
@@ -169,7 +172,7 @@ var rules = []rule{
 	{packages: "harness/containers", imports: []string{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
-	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "harness/faults", "testscripts/parity"}},
+	}, tests: []string{natsGo + "/...", "capability/...", "harness/faults"}},
 	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
 	{packages: "harness", imports: []string{
 		"capability", "devhost", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",

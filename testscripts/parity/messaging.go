@@ -174,7 +174,7 @@ func publishedAndGone(s *Session) {
 
 func messageInParts(s *Session) {
 	messages := inbox(s, 1)
-	payload := append(broker("another", "", []byte("body")).AppendProto(nil), broker(s.Name("in"), "", nil).AppendProto(nil)...)
+	payload := append(broker(s.Name("another"), "", []byte("body")).AppendProto(nil), broker(s.Name("in"), "", nil).AppendProto(nil)...)
 	if _, err := s.Quiet(pub, payload); err != nil {
 		s.Fatalf("%s %q: %v", pub, payload, err)
 	}

@@ -382,8 +382,8 @@ func (s *Session) undoOnce(operation string, payload []byte) {
 	})
 }
 
-// remove calls an operation that removes something: where the session's binding has
-// ended, for another guest.
+// remove calls an operation that removes something: where the session's binding, or
+// its provider, has ended, for another guest.
 func (s *Session) remove(ctx context.Context, operation string, payload []byte) error {
 	c := capability.Call{BindingID: s.id, Operation: operation, Payload: payload}
 	s.guest.Lock()
@@ -391,7 +391,9 @@ func (s *Session) remove(ctx context.Context, operation string, payload []byte) 
 	s.guest.Unlock()
 	if stands || config == nil {
 		_, err := s.target.Provider.Call(ctx, c)
-		return err
+		if config == nil || !errors.Is(err, &capability.Error{Code: capability.CodeUnavailable}) {
+			return err
+		}
 	}
 	c.Guest += "REMOVER"
 	if err := s.provider.Bind(ctx, capability.Binding{BindingID: c.BindingID, GuestName: guestName, Config: config}, s); err != nil {
