@@ -166,6 +166,10 @@ var rules = []rule{
 		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
 	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
+	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}, tests: []string{"testscripts/rules"}},
+	{packages: "testscripts/providersuite", imports: []string{
+		"capability", "capability/eventstreams", "capability/plugin", "devhost/connect", "devhost/manifest", "testscripts/parity", "testscripts/report",
+	}, tests: []string{"capability/payload/...", "emulators/...", "harness/companion"}},
 	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
@@ -179,6 +183,7 @@ var rules = []rule{
 		cobra, "golang.org/x/term",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
 		"testscripts/guestsuite", "testscripts/project", "testscripts/report", "testscripts/script",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "testscripts/providersuite", "testscripts/report",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
@@ -190,7 +195,7 @@ var rules = []rule{
 	{packages: "harness/containers", imports: []string{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
-	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "harness/faults", "testscripts/parity"}},
+	}, tests: []string{natsGo + "/...", "capability/...", "harness/faults"}},
 	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
 	{packages: "harness", imports: []string{
 		"capability", "capability/httpserver", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
