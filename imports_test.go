@@ -144,6 +144,7 @@ var rules = []rule{
 
 	// What stands on top.
 	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
+	{packages: "templates/workflows", tests: []string{"go.yaml.in/yaml/v3"}},
 	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
 	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin"}, command: true},
@@ -163,7 +164,7 @@ var rules = []rule{
 	{packages: "testscripts/project/reference", imports: []string{"testscripts/project", "testscripts/script"}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
-		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "templates/workflows",
 		"testscripts/project", "testscripts/report", "testscripts/script",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 

@@ -28,7 +28,7 @@ type testFlags struct {
 	update    bool
 	watch     bool
 	verbose   bool
-	report    reportFlags
+	report    resultFlags
 	plugins   pluginFlags
 
 	match *regexp.Regexp
