@@ -183,7 +183,7 @@ var rules = []rule{
 		"capability", "capability/httpserver", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
 		"harness/companion", "harness/faults", "wapc", "wascap",
 	}, tests: []string{"capability/payload/...", "harness/containers", "templates", natsGo + "/..."}},
-	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
+	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client", "go.yaml.in/yaml/v3"}, command: true},
 
 	// Whole processes, measured from outside.
 	{packages: "harness/bench", tests: []string{
