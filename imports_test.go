@@ -67,7 +67,7 @@ var rules = []rule{
 	{packages: "wapc/wasm/wasmgen", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
 	{packages: "wapc/wasm/wasmtest", imports: []string{wazero + "/...", "wapc/wasm", "wapc/wasm/wasmgen"}},
 	{packages: "wapc/meter/metertest", tests: []string{wazero + "/...", "wapc/meter", "wapc/wasm/..."}},
-	{packages: "wascap", imports: []string{nkeys, "wapc/wasm"}},
+	{packages: "wascap", imports: []string{nkeys, "wapc/wasm"}, tests: []string{"testscripts/vectors"}},
 	{packages: "capability"},
 	{packages: "capability/internal/protogen", imports: []string{
 		"github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
@@ -152,6 +152,16 @@ var rules = []rule{
 	{packages: "testscripts/rules", imports: []string{"docs"}},
 	{packages: "testscripts/report", imports: []string{"testscripts/rules"}},
 	{packages: "testscripts/script", imports: []string{"testscripts/report", "github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar"}},
+	{packages: "testscripts/vectors", tests: []string{
+		"capability", "capability/payload/...", "testscripts/rules", "wapc", "github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
+	}},
+	{packages: "testscripts/vectors/generate", imports: []string{
+		"testscripts/vectors", "github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
+	}, command: true},
+	{packages: "testscripts/guestsuite", imports: []string{
+		"capability", "capability/payload/...", "testscripts/report", "testscripts/script", "wapc", "wapc/wasm", "wascap",
+		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
+	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
