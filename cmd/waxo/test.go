@@ -28,7 +28,7 @@ type testFlags struct {
 	update    bool
 	watch     bool
 	verbose   bool
-	report    resultFlags
+	report    reportFlags
 	plugins   pluginFlags
 
 	match *regexp.Regexp

@@ -16,20 +16,20 @@ import (
 	"github.com/waxosuit/waxo/testscripts/report"
 )
 
-// resultFlags say where a report goes, and in which form.
-type resultFlags struct {
+// reportFlags say where a report goes, and in which form.
+type reportFlags struct {
 	format string
 	file   string
 }
 
 var reportFormats = []string{"text", "json", "junit"}
 
-func (f *resultFlags) add(cmd *cobra.Command) {
+func (f *reportFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.format, "format", "text", "form of the report: text, json or junit (XML)")
 	cmd.Flags().StringVarP(&f.file, "output", "o", "", "file to write the report to; what happens is then told on the terminal, too")
 }
 
-func (f *resultFlags) check() error {
+func (f *reportFlags) check() error {
 	if !slices.Contains(reportFormats, f.format) {
 		return usageError{fmt.Errorf("there is no format %q; take %s", f.format, strings.Join(reportFormats, ", "))}
 	}
@@ -42,7 +42,7 @@ var errFailed = errors.New("there are failures")
 // reporter tells of checks as they end, and then of the whole report.
 type reporter struct {
 	app   *app
-	flags *resultFlags
+	flags *reportFlags
 	quiet bool // tells of failures alone
 	told  bool // checks were told of as they ended
 }
