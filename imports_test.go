@@ -168,7 +168,7 @@ var rules = []rule{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
 	{packages: "testscripts/project", imports: []string{
-		"capability", "capability/payload/...", "capability/plugin", "devhost", "devhost/build", "devhost/connect", "devhost/fault", "devhost/manifest",
+		"capability", "capability/httpserver", "capability/payload/...", "capability/plugin", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/fault", "devhost/manifest",
 		"devhost/project", "devhost/watch", "testscripts/report", "testscripts/script", "wapc", "wascap", "github.com/rogpeppe/go-internal/testscript",
 	}, tests: []string{"templates"}},
 	{packages: "testscripts/project/reference", imports: []string{"testscripts/project", "testscripts/script"}, command: true},
