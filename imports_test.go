@@ -144,6 +144,7 @@ var rules = []rule{
 
 	// What stands on top.
 	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
+	{packages: "templates/workflows", tests: []string{"go.yaml.in/yaml/v3"}},
 	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
 	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin"}, command: true},
@@ -175,7 +176,7 @@ var rules = []rule{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
 	{packages: "testscripts/project", imports: []string{
-		"capability", "capability/payload/...", "capability/plugin", "devhost", "devhost/build", "devhost/connect", "devhost/fault", "devhost/manifest",
+		"capability", "capability/httpserver", "capability/payload/...", "capability/plugin", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/fault", "devhost/manifest",
 		"devhost/project", "devhost/watch", "testscripts/report", "testscripts/script", "wapc", "wascap", "github.com/rogpeppe/go-internal/testscript",
 	}, tests: []string{"templates"}},
 	{packages: "testscripts/project/reference", imports: []string{"testscripts/project", "testscripts/script"}, command: true},
@@ -184,6 +185,8 @@ var rules = []rule{
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
 		"testscripts/guestsuite", "testscripts/project", "testscripts/report", "testscripts/script",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "testscripts/providersuite", "testscripts/report",
+		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "templates/workflows",
+		"testscripts/project", "testscripts/report", "testscripts/script",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
@@ -201,7 +204,7 @@ var rules = []rule{
 		"capability", "capability/httpserver", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
 		"harness/companion", "harness/faults", "wapc", "wascap",
 	}, tests: []string{"capability/payload/...", "harness/containers", "templates", natsGo + "/..."}},
-	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},
+	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client", "go.yaml.in/yaml/v3"}, command: true},
 
 	// Whole processes, measured from outside.
 	{packages: "harness/bench", tests: []string{
