@@ -157,14 +157,24 @@ var rules = []rule{
 	{packages: "testscripts/vectors/generate", imports: []string{
 		"testscripts/vectors", "github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
 	}, command: true},
+	{packages: "testscripts/guestsuite", imports: []string{
+		"capability", "capability/payload/...", "testscripts/report", "testscripts/script", "wapc", "wapc/wasm", "wascap",
+		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
+	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
+	{packages: "testscripts/project", imports: []string{
+		"capability", "capability/payload/...", "capability/plugin", "devhost", "devhost/build", "devhost/connect", "devhost/fault", "devhost/manifest",
+		"devhost/project", "devhost/watch", "testscripts/report", "testscripts/script", "wapc", "wascap", "github.com/rogpeppe/go-internal/testscript",
+	}, tests: []string{"templates"}},
+	{packages: "testscripts/project/reference", imports: []string{"testscripts/project", "testscripts/script"}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
+		"testscripts/project", "testscripts/report", "testscripts/script",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
