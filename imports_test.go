@@ -162,6 +162,8 @@ var rules = []rule{
 		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
 	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
+	{packages: "testscripts/coverage", imports: []string{"testscripts/parity", "testscripts/rules", "testscripts/script", "testscripts/vectors"}},
+	{packages: "testscripts/coverage/generate", imports: []string{"testscripts/coverage"}, command: true},
 	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
