@@ -171,6 +171,8 @@ var rules = []rule{
 	{packages: "testscripts/providersuite", imports: []string{
 		"capability", "capability/eventstreams", "capability/plugin", "devhost/connect", "devhost/manifest", "testscripts/parity", "testscripts/report",
 	}, tests: []string{"capability/payload/...", "emulators/...", "harness/companion"}},
+	{packages: "testscripts/coverage", imports: []string{"testscripts/parity", "testscripts/rules", "testscripts/script", "testscripts/vectors"}},
+	{packages: "testscripts/coverage/generate", imports: []string{"testscripts/coverage"}, command: true},
 	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
