@@ -100,10 +100,18 @@ var rules = []rule{
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
 
-	// Providers in other processes, on both sides.
+	// Providers in other processes: the host's side, which links no library for
+	// plugins, and the plugin's.
+	{packages: "capability/internal/grpcclient", tests: []string{"google.golang.org/grpc/..."}},
+	{packages: "capability/internal/plugincontract", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/plugin", imports: []string{
-		"capability", "capability/payload/...", "wascap", goPlugin + "/...", "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...", "golang.org/x/sys/unix",
-	}, tests: []string{"capability/keyvalue", "emulators/redis"}},
+		"capability", "capability/internal/grpcclient", "capability/internal/plugincontract", "capability/payload/...", "wascap", "golang.org/x/sys/unix",
+	}, tests: []string{
+		"capability/keyvalue", "capability/plugin/serve", "emulators/redis", goPlugin, "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...",
+	}},
+	{packages: "capability/plugin/serve", imports: []string{
+		"capability", "capability/internal/plugincontract", "capability/payload/...", goPlugin, "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...",
+	}},
 
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
@@ -146,7 +154,7 @@ var rules = []rule{
 	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
 	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
-	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin"}, command: true},
+	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin/serve"}, tests: []string{"capability/plugin"}, command: true},
 	{packages: "docs"},
 	{packages: "testscripts/rules", imports: []string{"docs"}},
 	{packages: "testscripts/report", imports: []string{"testscripts/rules"}},
@@ -213,8 +221,8 @@ var homes = []struct {
 	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "devhost/slim", "guest/guesttest"}},
 	{nkeys, []string{"wascap", "capability/messaging"}},
 	{fsnotify, []string{"devhost/watch"}},
-	{goPlugin, []string{"capability/plugin"}},
-	{"google.golang.org/grpc", []string{"capability/plugin"}},
+	{goPlugin, []string{"capability/plugin/..."}},
+	{"google.golang.org/grpc", []string{"capability/plugin/...", "capability/internal/grpcclient"}},
 	{miniredis, []string{"emulators/redis"}},
 	{awsSDK, []string{"capability/blobstore", "emulators/s3", "harness/bench"}},
 	{smithy, []string{"capability/blobstore", "emulators/s3"}},
@@ -433,6 +441,27 @@ func TestGuestsStaySmall(t *testing.T) {
 	}
 	if looked == 0 {
 		t.Error("no package was looked at")
+	}
+}
+
+// notInHosts are packages that cost every start of the host more than they are
+// worth there, or by which the linker keeps every exported method of the program.
+var notInHosts = []string{"google.golang.org/grpc", "google.golang.org/protobuf", goPlugin, "net/rpc", "html/template", "golang.org/x/net/trace"}
+
+// TestHostStartsQuickly looks at everything that the host's command links in.
+func TestHostStartsQuickly(t *testing.T) {
+	output, err := exec.Command("go", "list", "-deps", "./cmd/waxo").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	deps := strings.Fields(string(output))
+	for _, dep := range deps {
+		if slices.ContainsFunc(notInHosts, func(p string) bool { return dep == p || strings.HasPrefix(dep, p+"/") }) {
+			t.Errorf("cmd/waxo links in %s", dep)
+		}
+	}
+	if !slices.Contains(deps, module+"/capability/plugin") {
+		t.Errorf("of %d packages, none runs plugins", len(deps))
 	}
 }
 
