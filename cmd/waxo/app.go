@@ -202,7 +202,7 @@ The shortest way in, from an empty folder to a guest that serves and reloads:
 		root.AddCommand(a.runCommand())
 		return root
 	}
-	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.testCommand(), a.execCommand(), a.runCommand(),
+	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.testCommand(), a.execCommand(), a.conformanceCommand(), a.runCommand(),
 		a.inspectCommand(), a.verifyCommand(), a.signCommand(), a.keysCommand(), a.stateCommand(), a.providersCommand(), a.faultCommand(), a.versionCommand())
 	return root
 }
