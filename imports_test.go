@@ -152,6 +152,10 @@ var rules = []rule{
 	{packages: "testscripts/rules", imports: []string{"docs"}},
 	{packages: "testscripts/report", imports: []string{"testscripts/rules"}},
 	{packages: "testscripts/script", imports: []string{"testscripts/report", "github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar"}},
+	{packages: "testscripts/guestsuite", imports: []string{
+		"capability", "capability/payload/...", "testscripts/report", "testscripts/script", "wapc", "wapc/wasm", "wascap",
+		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
+	}, tests: []string{"devhost/build", "devhost/project", "templates", "testscripts/guests", "testscripts/rules", "testscripts/wat"}},
 	{packages: "testscripts/vectors", tests: []string{
 		"capability", "capability/payload/...", "testscripts/rules", "wapc", "github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
 	}},
@@ -175,7 +179,7 @@ var rules = []rule{
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "templates/workflows",
-		"testscripts/project", "testscripts/report", "testscripts/script",
+		"testscripts/guestsuite", "testscripts/project", "testscripts/report", "testscripts/script",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
