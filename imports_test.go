@@ -162,11 +162,12 @@ var rules = []rule{
 	{packages: "testscripts/vectors/generate", imports: []string{
 		"testscripts/vectors", "github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
 	}, command: true},
-	{packages: "testscripts/guestsuite", imports: []string{
-		"capability", "capability/payload/...", "testscripts/report", "testscripts/script", "wapc", "wapc/wasm", "wascap",
-		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
-	}},
-	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
+	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}, tests: []string{"testscripts/rules"}},
+	{packages: "testscripts/providersuite", imports: []string{
+		"capability", "capability/eventstreams", "capability/plugin", "devhost/connect", "devhost/manifest", "testscripts/parity", "testscripts/report",
+	}, tests: []string{"capability/payload/...", "emulators/...", "harness/companion"}},
+	{packages: "testscripts/coverage", imports: []string{"testscripts/parity", "testscripts/rules", "testscripts/script", "testscripts/vectors"}},
+	{packages: "testscripts/coverage/generate", imports: []string{"testscripts/coverage"}, command: true},
 	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
@@ -179,7 +180,7 @@ var rules = []rule{
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "templates/workflows",
-		"testscripts/guestsuite", "testscripts/project", "testscripts/report", "testscripts/script",
+		"testscripts/guestsuite", "testscripts/project", "testscripts/providersuite", "testscripts/report", "testscripts/script",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
@@ -191,7 +192,7 @@ var rules = []rule{
 	{packages: "harness/containers", imports: []string{
 		testcontainers + "/...", "github.com/containerd/errdefs", "github.com/moby/moby/...",
 		"capability", "harness/companion", "harness/images",
-	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "harness/faults", "testscripts/parity"}},
+	}, tests: []string{natsGo + "/...", "capability/...", "harness/faults"}},
 	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
 	{packages: "harness", imports: []string{
 		"capability", "capability/httpserver", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
