@@ -122,6 +122,7 @@ var rules = []rule{
 	// The host.
 	{packages: "devhost/manifest", imports: []string{"capability", "github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost", imports: []string{"devhost/manifest", "wapc", "wascap", "capability", "capability/payload/..."}},
+	{packages: "devhost/admin", imports: []string{"capability", "devhost", "wascap"}, tests: []string{"capability/httpserver", "capability/payload/httppb", "wapc"}},
 
 	// The workbench around it. Neither knows a provider or an emulator.
 	{packages: "devhost/slim", imports: []string{wazero + "/...", "wapc/wasm"}, tests: []string{
@@ -172,7 +173,7 @@ var rules = []rule{
 	}, tests: []string{natsGo + "/...", "capability/...", "emulators/...", "harness/faults", "testscripts/parity"}},
 	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
 	{packages: "harness", imports: []string{
-		"capability", "devhost", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
+		"capability", "capability/httpserver", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
 		"harness/companion", "harness/faults", "wapc", "wascap",
 	}, tests: []string{"capability/payload/...", "harness/containers", "templates", natsGo + "/..."}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client"}, command: true},

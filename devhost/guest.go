@@ -19,6 +19,7 @@ type Guest struct {
 	host       *Host
 	build      string
 	claims     *wascap.Claims
+	token      string // of the claims
 	granted    map[string]bool
 	generation capability.Generation
 	module     *wapc.Module
@@ -89,12 +90,13 @@ func (h *Host) Prepare(ctx context.Context, module []byte, opts *PrepareOptions)
 		limits = opts.Limits.Defaults()
 	}
 	ended := phase("verify")
-	claims, err := h.verify(module)
+	token, err := h.verify(module)
 	if err != nil {
 		return nil, err
 	}
 	ended()
-	g := &Guest{host: h, build: opts.Build, claims: claims, granted: make(map[string]bool)}
+	claims := &token.Claims
+	g := &Guest{host: h, build: opts.Build, claims: claims, token: token.String(), granted: make(map[string]bool)}
 	g.drainTimeout = limits.DrainTimeout
 	g.idle, g.ended = make(chan struct{}), make(chan struct{})
 	g.refs.Store(1)
@@ -142,16 +144,15 @@ func startHint(err error) string {
 // ErrThrowawayKeys is the error for a module that only development may run.
 var ErrThrowawayKeys = errors.New("the module was signed with throwaway keys by waxo dev: sign it with real keys, or pass --allow-dev where that is meant")
 
-func (h *Host) verify(module []byte) (*wascap.Claims, error) {
+func (h *Host) verify(module []byte) (*wascap.Token, error) {
 	token, err := wascap.Verify(module, h.opts.Now())
 	if err != nil {
 		return nil, err
 	}
-	claims := &token.Claims
-	if claims.HasTag(wascap.DevTag) && !h.opts.Development && !h.opts.AllowDev {
+	if token.Claims.HasTag(wascap.DevTag) && !h.opts.Development && !h.opts.AllowDev {
 		return nil, ErrThrowawayKeys
 	}
-	return claims, nil
+	return token, nil
 }
 
 func poolOptions(g *Guest, l Limits) *wapc.PoolOptions {
@@ -189,6 +190,17 @@ func (g *Guest) Healthy(ctx context.Context) error {
 		return &HealthError{Err: explain(err)}
 	}
 	return nil
+}
+
+// Healthy asks the health of the guest that new calls go to. The error is a
+// *HealthError, also where there is no guest.
+func (h *Host) Healthy(ctx context.Context) error {
+	g := h.acquire()
+	if g == nil {
+		return &HealthError{Err: h.noGuest()}
+	}
+	defer g.release()
+	return g.Healthy(ctx)
 }
 
 // Claims are the module's claims.
@@ -256,7 +268,10 @@ func (g *Guest) serves(id string) bool {
 // deny makes the error for a capability that the claims do not grant, and says
 // so once for each operation.
 func (g *Guest) deny(id, operation string) error {
-	e := capability.Denied(g.claims.Name, id, operation)
+	return g.denial(id, operation, capability.Denied(g.claims.Name, id, operation))
+}
+
+func (g *Guest) denial(id, operation string, e *capability.Error) error {
 	log, last := g.denied.add(id + "!" + operation)
 	if log {
 		g.host.opts.Log.Warn("denied", "capability", id, "operation", operation, "build", g.build, "reason", e.Message)

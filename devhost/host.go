@@ -41,6 +41,9 @@ type Options struct {
 	// {"wascc:keyvalue": "wascap:keyvalue"}. Default: none.
 	Aliases map[string]string
 
+	// Updates says which modules Update takes in. Default: none.
+	Updates *Updates
+
 	// Limits bounds every guest. The zero value has the defaults.
 	Limits Limits
 
@@ -107,6 +110,8 @@ type Host struct {
 
 	settled chan struct{} // closed when the first build serves or failed
 	settle  sync.Once
+
+	updating sync.Mutex // held by the one update that is under way
 
 	mu       sync.Mutex // held while bindings or the guest change
 	owner    Identity   // whose bindings these are
@@ -290,8 +295,13 @@ func (h *Host) noGuest() error {
 }
 
 // Call has the current guest handle an operation of a capability, as a
-// provider's Dispatcher would. For Core no claim is needed.
+// provider's Dispatcher would. For Core no claim is needed. One operation of
+// Core is the host's own: capability.OpPerformLiveUpdate, which does what Update
+// does.
 func (h *Host) Call(ctx context.Context, id, operation string, payload []byte) (capability.Reply, error) {
+	if id == capability.Core && operation == capability.OpPerformLiveUpdate {
+		return capability.Reply{}, h.performUpdate(ctx, payload)
+	}
 	return h.dispatch(ctx, id, operation, payload, nil)
 }
 

@@ -115,7 +115,8 @@ func TestKindsOfFailureStayApart(t *testing.T) {
 		{"a provider that is away", kv, &capability.Error{Code: capability.CodeUnavailable, Message: "gone"}, capability.CodeProvider, "gone"},
 		{"the guest asked nonsense", kv, &capability.Error{Code: capability.CodeInvalid, Message: "what?"}, capability.CodeGuest, "what?"},
 		{"nothing bound", hostCall("vendor:unbound", "Do", ""), nil, capability.CodeProvider, "no provider of vendor:unbound"},
-		{"an operation of the host itself", hostCall("core", "PerformLiveUpdate", ""), nil, capability.CodeGuest, "no operation \"PerformLiveUpdate\""},
+		{"an operation of the host itself", hostCall("core", "PerformLiveUpdate", ""), nil, capability.CodeDenied, "a guest may not have modules replaced"},
+		{"an operation that is for guests", hostCall("core", "HealthRequest", ""), nil, capability.CodeGuest, "no operation \"HealthRequest\""},
 		{"no capability named", hostCall("", "Get", ""), nil, capability.CodeGuest, "names no capability"},
 		{"a request too large", make([]byte, 37<<20), nil, capability.CodeTooLarge, "limit"},
 	} {

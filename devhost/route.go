@@ -91,6 +91,9 @@ func (g *Guest) route(ctx context.Context, name callName, gone *bound) (r route,
 	if err != nil {
 		return r, err
 	}
+	if id == capability.Core && operation == capability.OpPerformLiveUpdate {
+		return r, g.denial(id, operation, guestsDoNotUpdate())
+	}
 	if id == capability.Core { // no claim grants it, so none is to be asked for
 		return r, &capability.Error{Code: capability.CodeUnsupported, Message: fmt.Sprintf("the host has no operation %q for guests to call", operation)}
 	}

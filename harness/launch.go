@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/httpserver"
 	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/manifest"
@@ -49,8 +51,6 @@ func (g *Guest) launch(ctx context.Context, o *Options) error {
 	}
 	containers := g.containers(o)
 	g.closes(g.closeProxies)
-	g.connections = connect.New(&connect.Options{Log: o.Log, Lookup: o.Lookup, Containers: containers})
-	g.closes(g.connections.Close)
 	g.host, err = devhost.New(&devhost.Options{
 		Engine: engine, Development: true, Limits: s.limits, Log: o.Log,
 		Console: func(line string) { o.Log.Info(line) },
@@ -58,6 +58,13 @@ func (g *Guest) launch(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	own, err := admin.New(&admin.Options{Host: g.host, Development: true, Log: o.Log})
+	if err != nil {
+		return err
+	}
+	g.closes(func(context.Context) error { own.Close(); return nil })
+	g.connections = connect.New(&connect.Options{Log: o.Log, Lookup: o.Lookup, Containers: containers, HTTP: &httpserver.Options{Wrap: own.Wrap}})
+	g.closes(g.connections.Close)
 	g.closes(g.host.Close)
 	binds, err := g.connections.Connect(ctx, connect.Settings{Address: net.JoinHostPort("127.0.0.1", "0"), Limits: s.limits}, specs)
 	if err != nil {

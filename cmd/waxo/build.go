@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,7 @@ type buildFlags struct {
 	unsigned           bool
 	accountKey, module string
 	optimize           string
+	revision           int
 }
 
 // buildResult is what waxo build says.
@@ -105,6 +107,7 @@ func (a *app) buildCommand() *cobra.Command {
 	cmd.Flags().StringVar(&flags.accountKey, "account-key", "", "file with the seed of the account that signs")
 	cmd.Flags().StringVar(&flags.module, "module-key", "", "file with the seed of the module's own key")
 	cmd.Flags().StringVar(&flags.optimize, "optimize", "", "what to do to the module, such as strip,merge; all, or none (default: optimize in waxo.toml, or all)")
+	cmd.Flags().IntVar(&flags.revision, "revision", 0, "a number that grows with each release: a lower one than runs is no live update")
 	cmd.Flags().StringVar(&format, "format", "text", "form of the result: text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := errors.Join(checkOutput(format), flags.check()); err != nil {
@@ -141,6 +144,10 @@ func (f *buildFlags) check() error {
 	switch keys := f.accountKey != "" || f.module != ""; {
 	case f.unsigned && keys:
 		return usageError{errors.New("--unsigned takes no keys")}
+	case f.unsigned && f.revision != 0:
+		return usageError{errors.New("--unsigned takes no revision: it is one of the claims")}
+	case f.revision < 0 || f.revision > math.MaxInt32:
+		return usageError{fmt.Errorf("there is no revision %d; take 0 to %d", f.revision, math.MaxInt32)}
 	case keys && (f.accountKey == "" || f.module == ""):
 		return usageError{errors.New("--account-key and --module-key go together: the account signs, the module's key names the module")}
 	}
@@ -167,7 +174,7 @@ func (f *buildFlags) optimizations() []string {
 }
 
 func (f *buildFlags) make(cmd *cobra.Command, p *project.Project) (made *project.Made, throwaway bool, err error) {
-	opts := &project.MakeOptions{Optimize: f.optimizations(), Measure: true}
+	opts := &project.MakeOptions{Optimize: f.optimizations(), Measure: true, Revision: f.revision}
 	switch {
 	case f.unsigned:
 	case f.accountKey != "":

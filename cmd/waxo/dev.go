@@ -19,6 +19,7 @@ import (
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
 	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/devhost/fault"
@@ -40,14 +41,10 @@ type devFlags struct {
 	keep      bool
 	choice    choice // of providers, as it changes
 	plugins   pluginFlags
+	probes    probeFlags
 }
 
-func (a *app) devCommand() *cobra.Command {
-	f := &devFlags{}
-	cmd := &cobra.Command{
-		Use:   "dev [NAME]",
-		Short: "Build, sign, run and watch a project, and swap every change in",
-		Long: `Build the project in the folder NAME (or the one that the working directory
+const devHelp = `Build the project in the folder NAME (or the one that the working directory
 belongs to), sign it with throwaway keys, verify it as production would, bind it
 to what its claims grant, serve it, and swap in every change without dropping a
 request. Where there is no folder NAME, the project is made first.
@@ -70,8 +67,18 @@ Providers may also be plugins, programs of their own: those in the folder --caps
 and those that [[bind]] tables name. One that is not signed, or by an account that
 --trust does not name, is run with a warning; waxo run would refuse it.
 
+On the guest's port the host answers GET /healthz and GET /id, as waxo run does;
+--probes moves them or leaves them to the guest.
+
 Keys: r rebuilds, p goes on to the next kind of providers, c clears the screen, q
-quits.`,
+quits.`
+
+func (a *app) devCommand() *cobra.Command {
+	f := &devFlags{}
+	cmd := &cobra.Command{
+		Use:     "dev [NAME]",
+		Short:   "Build, sign, run and watch a project, and swap every change in",
+		Long:    devHelp,
 		Example: "  waxo dev hello\n  waxo dev hello --port 9000\n  waxo dev --log-format json",
 		Args:    args(cobra.MaximumNArgs(1)),
 	}
@@ -84,6 +91,7 @@ quits.`,
 	cmd.Flags().StringVar(&f.providers, "providers", "", "where the services behind all capabilities are: embedded or container; default: as waxo.toml says")
 	cmd.Flags().BoolVar(&f.keep, "keep-containers", false, "leave containers running at the end, for the next waxo dev --keep-containers; docker rm -f ends them")
 	f.plugins.add(cmd)
+	f.probes.add(cmd)
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.logFormat != "text" && f.logFormat != "json" {
@@ -91,6 +99,9 @@ quits.`,
 		}
 		if f.port < 0 || f.port > 65535 {
 			return usageError{fmt.Errorf("there is no port %d; take 0 to 65535", f.port)}
+		}
+		if err := f.probes.check(); err != nil {
+			return err
 		}
 		if err := f.choice.set(f.providers); err != nil {
 			return err
@@ -127,10 +138,11 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	if err != nil {
 		return err
 	}
+	var own *admin.Endpoints // made with the host, before anything is bound
 	c := connect.New(&connect.Options{
 		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
 		State: func() (string, error) { return p.State("state") },
-		HTTP:  &httpserver.Options{AccessLog: requests(show)},
+		HTTP:  &httpserver.Options{AccessLog: requests(show), Wrap: func(guest http.Handler) http.Handler { return f.probes.wrap(own, guest) }},
 
 		Containers: containers(companions, p, f.keep, log),
 	})
@@ -147,19 +159,29 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	if err != nil {
 		return err
 	}
+	if own, err = f.probes.endpoints(&admin.Options{Host: w.Host(), Development: true, Log: log}); err != nil {
+		return err
+	}
+	defer own.Close() // HTTP was unbound when Run has returned
+	defer context.AfterFunc(ctx, own.Drain)()
 	a.onAbort(w.Pending)
 	steered, err := a.steer(p, f, c, faults, w)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, steered.Close()) }()
+	a.greet(p, show)
+	a.keys(ctx, cancel, w, &f.choice, show)
+	return w.Run(ctx)
+}
+
+// greet says what is developed, and what of the shell does not count.
+func (a *app) greet(p *project.Project, show *console.Console) {
 	m := p.Manifest()
 	show.Event(workbench.Event{Kind: workbench.KindNotice, Message: fmt.Sprintf("%s %s may touch %s", m.Name, m.Version, list(m.Capabilities))})
 	if of, _ := a.lookup(project.EnvironmentMarker); of != "" {
 		show.Event(workbench.Event{Kind: workbench.KindNotice, Message: "this shell has read .waxo/env of " + of + "; its addresses do not count here"})
 	}
-	a.keys(ctx, cancel, w, &f.choice, show)
-	return w.Run(ctx)
 }
 
 // connector makes the bindings of a manifest, and what goes wrong with them.

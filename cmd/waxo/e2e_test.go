@@ -200,6 +200,13 @@ func TestDevFromNothing(t *testing.T) {
 	p.expect("GET", "/", `{"count":0}`)
 	p.expect("POST", "/", `{"count":1}`)
 	p.expect("POST", "/", `{"count":2}`)
+	p.expect("GET", "/healthz", `{"status":"healthy"}`)
+	if status, body, _ := p.do("GET", "/id"); status != 200 || !strings.HasPrefix(body, `{"module":"M`) {
+		t.Errorf("/id: %d %s", status, body)
+	}
+	if status, body, _ := p.do("POST", "/liveupdate"); status != 403 || !strings.Contains(body, "live update is off here") {
+		t.Errorf("/liveupdate: %d %s", status, body)
+	}
 
 	edit(t, main, `{"count":`, `{"total":`)
 	p.wait(workbench.KindServing)
@@ -268,7 +275,11 @@ func TestRunServesWhatDevMade(t *testing.T) {
 	p := dev(t, dir, "hello")
 	p.stop(os.Interrupt)
 	module := filepath.Join(dir, "hello", ".waxo", "build", "hello.wasm")
-	r := serve(t, dir, module, "--allow-dev", "--timings")
+	r := serve(t, dir, module, "--allow-dev", "--timings", "--probes", "/_host")
+	r.expect("GET", "/_host/healthz", `{"status":"healthy"}`)
+	if _, body, _ := r.do("GET", "/healthz"); strings.Contains(body, "healthy") {
+		t.Errorf("/healthz is not the guest's: %s", body)
+	}
 	r.expect("POST", "/", `{"count":1}`)
 	r.expect("GET", "/", `{"count":1}`)
 	r.timed()

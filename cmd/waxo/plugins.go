@@ -34,7 +34,7 @@ func (f *pluginFlags) options(a *app, log *slog.Logger, development bool) (*plug
 	opts := &plugin.Options{Trust: f.trust, Development: development, Log: log}
 	for _, key := range f.trust {
 		if kind, err := wascap.KindOf(key); err != nil || kind != wascap.Account || key[0] == 'S' {
-			return nil, usageError{errors.New("--trust takes the public key of an account, which starts with A; waxo inspect shows that of a plugin")}
+			return nil, usageError{errors.New("--trust takes the public key of an account, which starts with A; waxo inspect shows that of a plugin or a module")}
 		}
 	}
 	for _, name := range pluginEnvironment {

@@ -20,6 +20,7 @@ import (
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
 	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/devhost/manifest"
@@ -37,19 +38,27 @@ type runFlags struct {
 	manifest  string
 	cache     string
 	drain     time.Duration
+	linger    time.Duration
 	logFormat string
 	timings   bool
 	plugins   pluginFlags
+	probes    probeFlags
+	update    updateFlags
 }
 
-func (a *app) runCommand() *cobra.Command {
-	f := &runFlags{}
-	cmd := &cobra.Command{
-		Use:   "run MODULE",
-		Short: "Run a signed module: the production host",
-		Long: `Verify a signed module, bind it to the providers of what its claims grant, and
+const runHelp = `Verify a signed module, bind it to the providers of what its claims grant, and
 serve it. The claims are looked at once, before the module runs. A termination
-signal drains it: no new request is taken, those in hand are answered.
+signal drains it: no new request is taken, those in hand are answered. With
+--linger it serves on for a while first, so that others learn that it is ending.
+
+On the guest's port the host answers GET /healthz, 200 or 503 for whether the guest
+is well (503 once it drains), and GET /id, which module runs. Both are below
+--probes, such as /_host, or left to the guest with --probes off. With --live-update
+a signed module that is POSTed to /liveupdate, there too, takes the place of the one
+that runs, and no request is lost. It must have the same module key, be signed by
+the same account or one of --trust, claim nothing that the first one did not, and
+not be older: of a lower revision, or of the same one and signed before. Anybody who
+reaches the port may send one: keep it from the world where you can.
 
 Compiled code is kept in a cache of the user's. The first start of a module has
 none: it serves at once, interpreted and slower, and compiles in the background,
@@ -72,8 +81,15 @@ and those that [[bind]] tables name. A plugin is run only where its claims hold,
 and only where --trust names the account that signed it. With --allow-dev, one that
 is not signed, or not by an account of --trust, is run with a warning.
 
-The port is --port, or PORT, or 8080.`,
-		Example: "  waxo run hello.wasm --bind wascap:keyvalue=redis://127.0.0.1:6379/0\n  waxo run --allow-dev .waxo/build/hello.wasm",
+The port is --port, or PORT, or 8080.`
+
+func (a *app) runCommand() *cobra.Command {
+	f := &runFlags{}
+	cmd := &cobra.Command{
+		Use:     "run MODULE",
+		Short:   "Run a signed module: the production host",
+		Long:    runHelp,
+		Example: "  waxo run hello.wasm --bind wascap:keyvalue=redis://127.0.0.1:6379/0\n  waxo run --allow-dev .waxo/build/hello.wasm\n  waxo run hello.wasm --live-update\n  curl --data-binary @newer.wasm localhost:8080/liveupdate",
 		Args:    args(cobra.ExactArgs(1)),
 	}
 	cmd.Flags().StringVar(&f.host, "host", "127.0.0.1", "address to listen on; 0.0.0.0 lets the network in")
@@ -84,9 +100,12 @@ The port is --port, or PORT, or 8080.`,
 	cmd.Flags().StringVar(&f.manifest, "manifest", "", "waxo.toml with bindings and limits")
 	cmd.Flags().StringVar(&f.cache, "cache", "", "folder for compiled code; default: waxo in the user's cache folder")
 	cmd.Flags().DurationVar(&f.drain, "drain", 30*time.Second, "how long requests in hand may take at the end")
+	cmd.Flags().DurationVar(&f.linger, "linger", 0, "how long to serve on after a termination signal, with healthz at 503, before the drain begins")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of the log: text or json")
 	cmd.Flags().BoolVar(&f.timings, "timings", false, "log what each step from the start of the process to serving took")
 	f.plugins.add(cmd)
+	f.probes.add(cmd)
+	f.update.add(cmd)
 	limitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.run(cmd, f, args[0]) }
 	return cmd
@@ -115,16 +134,13 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
-	host, err := devhost.New(&devhost.Options{
-		Engine: engine, AllowDev: f.allowDev, Aliases: plan.aliases, Limits: plan.limits, Log: log,
-		Console: func(line string) { fmt.Fprintln(a.out, console.Printable(line)) },
-	})
+	host, own, err := a.host(f, plan, engine, log)
 	if err != nil {
 		return err
 	}
 	c := connect.New(&connect.Options{
 		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
-		HTTP: &httpserver.Options{Logger: log, DrainTimeout: f.drain},
+		HTTP: &httpserver.Options{Logger: log, DrainTimeout: f.drain, Wrap: func(guest http.Handler) http.Handler { return f.probes.wrap(own, guest) }},
 	})
 	var following sync.WaitGroup
 	defer following.Wait() // it ends with the host
@@ -132,6 +148,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
 		defer cancel()
 		err = errors.Join(err, host.Close(stop), c.Close(stop))
+		own.Close()
 	}()
 	a.onAbort(func() string { return inHand(host) })
 	if plan.manifest != "" {
@@ -153,9 +170,33 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		defer a.ballast()() // not before: to compile takes memory enough
 		<-ctx.Done()
 	})
-	<-ctx.Done()
-	log.Info("draining", "at most", f.drain)
+	f.untilDrain(ctx, own, log)
 	return nil
+}
+
+// host makes the host of waxo run, and what it answers itself.
+func (a *app) host(f *runFlags, p *plan, engine *wapc.Engine, log *slog.Logger) (*devhost.Host, *admin.Endpoints, error) {
+	host, err := devhost.New(&devhost.Options{
+		Engine: engine, AllowDev: f.allowDev, Aliases: p.aliases, Limits: p.limits, Log: log, Updates: p.updates,
+		Console: func(line string) { fmt.Fprintln(a.out, console.Printable(line)) },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	own, err := f.probes.endpoints(&admin.Options{Host: host, LiveUpdate: f.update.on, MaxModule: p.maxModule, Log: log})
+	return host, own, err
+}
+
+// untilDrain waits for a termination signal, and then as long as others may need to
+// see that this host ends. A second signal ends the process.
+func (f *runFlags) untilDrain(ctx context.Context, own *admin.Endpoints, log *slog.Logger) {
+	<-ctx.Done()
+	own.Drain()
+	if f.linger > 0 {
+		log.Info("ending; it serves on for a while, and healthz says 503", "for", f.linger)
+		<-time.After(f.linger)
+	}
+	log.Info("draining", "at most", f.drain)
 }
 
 func inHand(h *devhost.Host) string {
@@ -174,13 +215,24 @@ type plan struct {
 	aliases      map[string]string
 	limits       devhost.Limits
 	address      string
-	manifest     string // that limits and bindings were read from; "" where there is none
+	updates      *devhost.Updates // nil: live update is off
+	maxModule    int64            // bytes of a live update
+	manifest     string           // that limits and bindings were read from; "" where there is none
 }
 
 // plan gathers flags, environment, manifest and claims.
 func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) {
 	p := &plan{}
-	var err error
+	err := f.probes.check()
+	if err != nil {
+		return nil, err
+	}
+	if f.linger < 0 {
+		return nil, usageError{fmt.Errorf("--linger %v: a host cannot end before it is told to", f.linger)}
+	}
+	if p.maxModule, err = f.update.bytes(); err != nil {
+		return nil, err
+	}
 	if p.aliases, err = parseMaps(f.maps); err != nil {
 		return nil, err
 	}
@@ -209,6 +261,9 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 			c = target
 		}
 		p.capabilities = append(p.capabilities, c)
+	}
+	if p.updates, err = f.updates(p); err != nil {
+		return nil, err
 	}
 	if err := a.specs(cmd, f, binds, p); err != nil {
 		return nil, err

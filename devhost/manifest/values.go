@@ -85,8 +85,8 @@ var units = []struct {
 	size int64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"B", 1}, {"", 1}}
 
-// parseSize reads "256MiB", or a number of bytes.
-func parseSize(s string) (int64, error) {
+// ParseSize reads a size such as "256MiB", or a number of bytes.
+func ParseSize(s string) (int64, error) {
 	for _, u := range units {
 		digits, ok := strings.CutSuffix(s, u.name)
 		if !ok {
@@ -105,7 +105,7 @@ func parseSize(s string) (int64, error) {
 }
 
 func parseMemory(s string) (int64, error) {
-	n, err := parseSize(s)
+	n, err := ParseSize(s)
 	switch {
 	case err != nil:
 		return 0, err
@@ -118,7 +118,7 @@ func parseMemory(s string) (int64, error) {
 }
 
 func parseTotal(s string) (int64, error) {
-	n, err := parseSize(s)
+	n, err := ParseSize(s)
 	if err == nil && (n < pageSize || n > maxTotal) {
 		err = fmt.Errorf("%q is out of range: 64KiB to 1024GiB are possible", s)
 	}
@@ -126,7 +126,7 @@ func parseTotal(s string) (int64, error) {
 }
 
 func parseBody(s string) (int64, error) {
-	n, err := parseSize(s)
+	n, err := ParseSize(s)
 	if err == nil && (n < 1 || n > maxBody) {
 		err = fmt.Errorf("%q is out of range: 1B to 1GiB are possible", s)
 	}

@@ -111,6 +111,10 @@ type MakeOptions struct {
 	Dev     bool                             // the keys are throwaway keys: the claims say so, and end after DevLifetime
 	Phase   func(name string) (ended func()) // told of each phase, as it begins and as it ends
 
+	// Revision is the claim of that name, a number that grows with each release.
+	// Default: none.
+	Revision int
+
 	// Env is set for the toolchain of a custom build, as "NAME=value". Default:
 	// nothing beyond the environment of this process.
 	Env []string
@@ -213,6 +217,7 @@ func (p *Project) sign(sealed []byte, opts *MakeOptions) ([]byte, error) {
 		Subject:      opts.Module.PublicKey().String(),
 		Name:         p.manifest.Name,
 		Version:      p.manifest.Version,
+		Revision:     opts.Revision,
 		Capabilities: p.manifest.Capabilities,
 	}
 	if opts.Dev {

@@ -164,12 +164,12 @@ func TestRealKeysLeaveNoTraceOfDevelopment(t *testing.T) {
 	p := open(t, nil)
 	account, _ := wascap.Generate(wascap.Account)
 	module, _ := wascap.Generate(wascap.Module)
-	made, err := p.Make(t.Context(), build.New(nil), &MakeOptions{Account: account, Module: module})
+	made, err := p.Make(t.Context(), build.New(nil), &MakeOptions{Account: account, Module: module, Revision: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
 	token, err := wascap.Verify(made.Signed, time.Now().AddDate(50, 0, 0))
-	if err != nil || token.Claims.HasTag(wascap.DevTag) || !token.Claims.Expires.IsZero() {
+	if err != nil || token.Claims.Revision != 7 || token.Claims.HasTag(wascap.DevTag) || !token.Claims.Expires.IsZero() {
 		t.Errorf("%+v, %v", token, err)
 	}
 	if _, err := os.Stat(filepath.Join(p.Dir(), manifest.StateDir, "keys")); !errors.Is(err, fs.ErrNotExist) {

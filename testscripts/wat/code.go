@@ -10,7 +10,7 @@ import (
 
 const (
 	opSelectTyped wasm.Opcode = 0x1c
-	emptyBlock                = 0x40
+	emptyBlock    byte        = 0x40
 )
 
 // code assembles instructions.
