@@ -45,7 +45,7 @@ func TestWaxoRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := hostsuite.Run(t.Context(), &hostsuite.Options{
-		Command: []string{program, "run", "{module}", "--cache", filepath.Join(built, "cache")},
+		Command: []string{program, "run", "{module}", "--live-update", "--cache", filepath.Join(built, "cache")},
 		Env:     os.Environ(), Timeout: 20 * time.Second,
 	})
 	if err != nil {

@@ -26,8 +26,11 @@
   (global.set $free (i32.const 0x10000))
   (call $guest_request (i32.const 0x8000) (call $room (local.get $request_len)))
   ;; wascap:httpsrv!HealthRequest, not wascap:httpserver!HandleRequest
-  (if (i32.eq (i32.load8_u (i32.const 0x800c)) (i32.const 0x72)) (then (return (i32.const 1))))
+  (if (i32.eq (i32.load8_u (i32.const 0x800c)) (i32.const 0x72)) (then (return (call $ok))))
   (call $handle))
+
+;; $ok answers with status 200 and nothing else.
+(func $ok (result i32) (call $say (i32.const 0) (i32.const 0)))
 
 ;; $room finds room, and grows the memory where there is none.
 (func $room (param $size i32) (result i32)
@@ -131,8 +134,12 @@
   (global.set $body_len (global.get $found_len))
   (local.get $at))
 
-;; $letter is the path's first letter, behind the slash.
-(func $letter (result i32) (i32.load8_u (i32.add (call $path) (i32.const 1))))
+;; $letter is the path's first letter, behind the slash; 0 where there is none.
+(func $letter (result i32)
+  (local $at i32)
+  (local.set $at (call $path))
+  (if (i32.lt_u (global.get $path_len) (i32.const 2)) (then (return (i32.const 0))))
+  (i32.load8_u (i32.add (local.get $at) (i32.const 1))))
 
 ;; $host calls the key-value store under the usual binding.
 (data (i32.const 0x7f00) "defaultwascap:keyvalue")

@@ -105,7 +105,7 @@ const getSomething = `
 (data (i32.const 0) "Get\0a\05probe")
 (func $handle (result i32)
   (drop (call $host (i32.const 0) (i32.const 3) (i32.const 3) (i32.const 7)))
-  (i32.const 1))`
+  (call $ok))`
 
 // keyValue looks whether a guest that claims a key-value store reaches the one of
 // REDIS_URL. How well that works is for the checks.
@@ -161,7 +161,7 @@ const publishSomething = `
 (data (i32.const 0) "wascap:messagingPublish\12\08\0a\06survey")
 (func $handle (result i32)
   (drop (call $host_call (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 16) (i32.const 16) (i32.const 7) (i32.const 23) (i32.const 10)))
-  (i32.const 1))`
+  (call $ok))`
 
 func (v *survey) publishes(ctx context.Context, env []string, seen *output) string {
 	const id = capability.Messaging
@@ -227,7 +227,7 @@ func (v *survey) probes(ctx context.Context) string {
 
 // wascc looks whether the host runs guests that claim something of that generation.
 func (v *survey) wascc(ctx context.Context) string {
-	h, err := v.start(ctx, "wascc", "(func $handle (result i32) (i32.const 1))", nil, "wascc:probe")
+	h, err := v.start(ctx, "wascc", "(func $handle (result i32) (call $ok))", nil, "wascc:probe")
 	if err != nil {
 		return "the host does not run a guest that claims wascc:probe: " + firstLine(err)
 	}
