@@ -67,7 +67,7 @@ var rules = []rule{
 	{packages: "wapc/wasm/wasmgen", imports: []string{"wapc/wasm"}, tests: []string{wazero + "/..."}},
 	{packages: "wapc/wasm/wasmtest", imports: []string{wazero + "/...", "wapc/wasm", "wapc/wasm/wasmgen"}},
 	{packages: "wapc/meter/metertest", tests: []string{wazero + "/...", "wapc/meter", "wapc/wasm/..."}},
-	{packages: "wascap", imports: []string{nkeys, "wapc/wasm"}},
+	{packages: "wascap", imports: []string{nkeys, "wapc/wasm"}, tests: []string{"testscripts/vectors"}},
 	{packages: "capability"},
 	{packages: "capability/internal/protogen", imports: []string{
 		"github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
@@ -151,14 +151,30 @@ var rules = []rule{
 	{packages: "testscripts/rules", imports: []string{"docs"}},
 	{packages: "testscripts/report", imports: []string{"testscripts/rules"}},
 	{packages: "testscripts/script", imports: []string{"testscripts/report", "github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar"}},
+	{packages: "testscripts/vectors", tests: []string{
+		"capability", "capability/payload/...", "testscripts/rules", "wapc", "github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
+	}},
+	{packages: "testscripts/vectors/generate", imports: []string{
+		"testscripts/vectors", "github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
+	}, command: true},
+	{packages: "testscripts/guestsuite", imports: []string{
+		"capability", "capability/payload/...", "testscripts/report", "testscripts/script", "wapc", "wapc/wasm", "wascap",
+		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
+	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
+	{packages: "testscripts/project", imports: []string{
+		"capability", "capability/payload/...", "capability/plugin", "devhost", "devhost/build", "devhost/connect", "devhost/fault", "devhost/manifest",
+		"devhost/project", "devhost/watch", "testscripts/report", "testscripts/script", "wapc", "wascap", "github.com/rogpeppe/go-internal/testscript",
+	}, tests: []string{"templates"}},
+	{packages: "testscripts/project/reference", imports: []string{"testscripts/project", "testscripts/script"}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates",
+		"testscripts/project", "testscripts/report", "testscripts/script",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo

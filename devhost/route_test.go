@@ -62,6 +62,38 @@ func TestRoutesEndWithTheirBindingsAndClaims(t *testing.T) {
 	}
 }
 
+// A host call reaches the provider that is bound under the name that it gives.
+func TestABindingIsItsOwnProvidersAlone(t *testing.T) {
+	s := newSigner(t)
+	providers := map[string]*recorder{}
+	var binds []Bind
+	for _, name := range []string{"default", "blue", "Blue"} {
+		providers[name] = &recorder{capability: capability.KeyValue}
+		binds = append(binds, Bind{Capability: capability.KeyValue, Name: name, Provider: providers[name]})
+	}
+	h := newHost(t, nil)
+	if err := h.Bind(t.Context(), s.identity(), binds); err != nil {
+		t.Fatal(err)
+	}
+	g := serve(t, h, s.sign(guestModule, nil, capability.KeyValue), "")
+	for _, named := range []string{"blue", "default", "Blue", "blue", "", "BLUE", "Blue"} {
+		_, err := guestHost{g}.HostCall(t.Context(), wapc.HostCall{Binding: named, Namespace: capability.KeyValue, Operation: "Get"})
+		if want := map[string]capability.Code{"BLUE": capability.CodeUnavailable}[named]; code(err) != want {
+			t.Errorf("the binding %q: %v", named, err)
+		}
+	}
+	for name, want := range map[string]int{"default": 2, "blue": 2, "Blue": 2} {
+		for _, c := range providers[name].calls {
+			if c.Name != name {
+				t.Errorf("the provider of %q was called for %q", name, c.Name)
+			}
+		}
+		if n := len(providers[name].calls); n != want {
+			t.Errorf("the provider of %q was called %d times, want %d", name, n, want)
+		}
+	}
+}
+
 // A guest can make up names, of bindings, namespaces and operations, without end.
 func TestRoutesAreBounded(t *testing.T) {
 	s, p := newSigner(t), &recorder{capability: capability.KeyValue}

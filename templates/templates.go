@@ -171,23 +171,26 @@ func fill(dir string, t Template, project, version string) ([]string, error) {
 	var paths []string
 	write := func(path string, content []byte) error {
 		paths = append(paths, path)
-		return os.WriteFile(filepath.Join(dir, path), content, 0o666)
+		return os.WriteFile(filepath.Join(dir, filepath.FromSlash(path)), content, 0o666)
 	}
-	entries, err := fs.ReadDir(template, ".")
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		content, err := fs.ReadFile(template, e.Name())
-		if err != nil {
-			return nil, err
+	err = fs.WalkDir(template, ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || path == "." {
+			return err
 		}
-		if filepath.Ext(e.Name()) != ".go" {
+		if e.IsDir() {
+			return os.Mkdir(filepath.Join(dir, filepath.FromSlash(path)), 0o777)
+		}
+		content, err := fs.ReadFile(template, path)
+		if err != nil {
+			return err
+		}
+		if filepath.Ext(path) != ".go" {
 			content = []byte(strings.ReplaceAll(string(content), placeholder, project))
 		}
-		if err := write(e.Name(), content); err != nil {
-			return nil, err
-		}
+		return write(path, content)
+	})
+	if err != nil {
+		return nil, err
 	}
 	mod, ignored := goMod(project), gitignore
 	if t.Provider {

@@ -24,11 +24,11 @@ func TestWrite(t *testing.T) {
 			wanted := []string{".gitignore", "README.md", "go.mod", "main.go", "main_test.go"}
 			texts := map[string]string{"go.mod": "module my-project\n", "README.md": "# my-project\n"}
 			if !template.Provider {
-				wanted = append(wanted, "sdk/go.mod", "waxo.toml")
+				wanted = append(wanted, "sdk/go.mod", "waxo.toml", "testscripts")
 				texts["waxo.toml"] = `name = "my-project"`
 			}
 			for _, want := range wanted {
-				if !slices.Contains(paths, want) {
+				if !slices.ContainsFunc(paths, func(p string) bool { return p == want || strings.HasPrefix(p, want+"/") }) {
 					t.Errorf("%s is missing from %v", want, paths)
 				}
 			}
@@ -137,7 +137,7 @@ func TestWriteIntoFolders(t *testing.T) {
 			t.Error(text)
 		}
 		entries, err := os.ReadDir(".")
-		if err != nil || len(entries) != 7 {
+		if err != nil || len(entries) != 8 {
 			t.Errorf("the folder holds %v, %v", entries, err)
 		}
 	})

@@ -31,6 +31,7 @@ type building struct {
 	tier   Tier
 	config wazero.RuntimeConfig
 	cache  wazero.CompilationCache // nil: none; else the code's own from now on
+	traced bool
 }
 
 // build has the engine compile a module, or, where there is its skeleton alone,
@@ -56,7 +57,7 @@ func build(ctx context.Context, p *prepared, im *image, b building) (c *code, er
 	// With one worker the engine would not look at the context.
 	ctx = experimental.WithCompilationWorkers(ctx, max(2, runtime.GOMAXPROCS(0)))
 	c.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	for _, host := range []wazero.HostModuleBuilder{hostModule(c.runtime, p.Form), meterModule(c.runtime)} {
+	for _, host := range []wazero.HostModuleBuilder{hostModule(c.runtime, p.Form, b.traced), meterModule(c.runtime)} {
 		if _, err = host.Instantiate(ctx); err != nil {
 			return c, err
 		}

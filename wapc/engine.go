@@ -34,12 +34,16 @@ type EngineOptions struct {
 	// See Module.Compiled. What Interpreter refuses is not interpreted. Default:
 	// Compile returns with machine code.
 	InterpretFirst bool
+	// Traced makes PoolOptions.Trace work. Guests run slower. Default: they do
+	// not.
+	Traced bool
 }
 
 // Engine compiles modules. It may be used from several goroutines at once.
 type Engine struct {
 	tier   Tier // the best that there is
 	first  bool // interpret first
+	traced bool
 	config [tiers]wazero.RuntimeConfig
 	disk   *diskCache // nil: compiled code is kept in memory only
 	turns  *turns
@@ -68,6 +72,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	e := &Engine{
 		tier:    TierCompiled,
 		first:   opts.InterpretFirst,
+		traced:  opts.Traced,
 		turns:   newTurns(),
 		modules: map[*Module]struct{}{},
 		codes:   map[moduleKey]known{},
@@ -123,7 +128,7 @@ type loading struct {
 // run fills in the rest. Its errors are those of Compile.
 func (l *loading) run(ctx context.Context, module []byte) (err error) {
 	watch := stopwatch{time.Now()}
-	l.key, err = keyOf(module)
+	l.key, err = keyOf(module, l.engine.traced)
 	watch.lap(&l.stats.Hash)
 	if err != nil {
 		return &FormatError{err}
@@ -134,7 +139,7 @@ func (l *loading) run(ctx context.Context, module []byte) (err error) {
 		l.stats.Cached = true
 		return nil
 	}
-	p, err := prepare(module, l.key)
+	p, err := prepare(module, l.key, l.engine.traced)
 	watch.lap(&l.stats.Prepare)
 	if err != nil {
 		return err
@@ -145,7 +150,7 @@ func (l *loading) run(ctx context.Context, module []byte) (err error) {
 		return &FormatError{fmt.Errorf("it cannot be interpreted: %w", p.deep)}
 	}
 	if l.facts = p.facts; l.engine.tier == TierInterpreted || l.engine.first && p.deep == nil {
-		l.code, err = build(ctx, p, im, building{tier: TierInterpreted, config: l.engine.config[TierInterpreted]})
+		l.code, err = build(ctx, p, im, l.engine.building(TierInterpreted))
 		watch.lap(&l.stats.Interpret)
 		if l.engine.tier == TierCompiled {
 			l.rest = p
@@ -175,13 +180,17 @@ func (l *loading) find(ctx context.Context) bool {
 		return false
 	}
 	var err error
-	l.code, l.facts, err = e.disk.load(ctx, l.key, building{tier: TierCompiled, config: e.config[TierCompiled]})
+	l.code, l.facts, err = e.disk.load(ctx, l.key, e.building(TierCompiled))
 	return err == nil
+}
+
+func (e *Engine) building(t Tier) building {
+	return building{tier: t, config: e.config[t], traced: e.traced}
 }
 
 // compile has the engine make machine code, and keeps it in the cache.
 func (e *Engine) compile(ctx context.Context, key moduleKey, p *prepared, im *image) (*code, error) {
-	b := building{tier: TierCompiled, config: e.config[TierCompiled]}
+	b := e.building(TierCompiled)
 	if e.disk == nil {
 		return build(ctx, p, im, b)
 	}

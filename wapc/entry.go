@@ -28,13 +28,16 @@ const preparation = 3
 type moduleKey [sha256.Size]byte
 
 // keyOf hashes a module without its custom sections, except the names.
-func keyOf(module []byte) (key moduleKey, err error) {
+func keyOf(module []byte, traced bool) (key moduleKey, err error) {
 	sections, err := wasm.Sections(module)
 	if err != nil {
 		return key, err
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "waxo %d %s %s\n", preparation, runtime.GOOS, runtime.GOARCH)
+	if traced {
+		fmt.Fprintln(h, "traced")
+	}
 	for _, s := range sections {
 		if !utf8.ValidString(s.Name) {
 			return key, fmt.Errorf("%w: the name of a custom section is not UTF-8", wasm.ErrMalformed)

@@ -126,10 +126,10 @@ func (in *instance) guestResponse(stack []uint64) {
 		b = in.outside(fnGuestResponse, stack[0], stack[1])
 	}
 	run := &in.run
-	if run.responded {
-		in.violate(fnGuestResponse, "was called twice")
+	run.response = run.response[:run.before] // of several responses the last one counts
+	if run.marred {
+		run.mishaps.tooLarge = nil
 	}
-	run.responded = true
 	if limit := in.pool.opts.MaxResponse; len(b) > limit {
 		run.mar().tooLarge = &SizeError{run.operation, "response", int64(len(b)), int64(limit)}
 		return

@@ -44,8 +44,8 @@ type runState struct {
 	starting  bool
 	payload   []byte
 
-	response  []byte // is appended to
-	responded bool
+	response []byte // is appended to what was there before
+	before   int    // bytes of that
 
 	hostCalled bool
 	hostAnswer []byte
@@ -129,7 +129,7 @@ func (c *engineContext) Value(key any) any {
 func (in *instance) begin(caller context.Context, operation string, timeout time.Duration) {
 	run := &in.run
 	run.caller, run.operation = caller, operation
-	run.starting, run.responded, run.hostCalled, run.away = false, false, false, false
+	run.starting, run.hostCalled, run.away = false, false, false
 	run.clock = clock{timeout: timeout}
 	if run.marred {
 		run.mishaps, run.marred = mishaps{}, false
@@ -221,7 +221,7 @@ func (in *instance) call(ctx context.Context, dst []byte, operation string, payl
 		return dst, stoppedFor(operation, ErrClosed)
 	}
 	in.begin(ctx, operation, in.pool.opts.CallTimeout)
-	in.run.payload, in.run.response = payload, dst
+	in.run.payload, in.run.response, in.run.before = payload, dst, len(dst)
 	in.stack = [2]uint64{uint64(len(operation)), uint64(len(payload))}
 	err := in.serve.CallWithStack((*engineContext)(in), in.stack[:])
 	response := in.run.response

@@ -16,6 +16,10 @@ type PoolOptions struct {
 	// Host serves the guest's host calls and takes its log lines. Default: every
 	// host call fails, lines are dropped.
 	Host Host
+	// Trace is told of each host function that a guest calls, by its name, before
+	// it is served. It is called as Host is, and must not panic. The engine's
+	// options must ask for it (Traced). Default: nobody is told.
+	Trace func(function string)
 
 	// MaxInstances bounds the instances, and with them the calls that can wait
 	// for their host calls at once. As many as needed are started: not more than

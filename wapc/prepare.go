@@ -33,7 +33,7 @@ type facts struct {
 
 // prepare checks a module against the protocol, bounds what it can do to its
 // host, and takes its data out. Its errors are those of Engine.Compile.
-func prepare(module []byte, key moduleKey) (*prepared, error) {
+func prepare(module []byte, key moduleKey, traced bool) (*prepared, error) {
 	m, err := wasm.Decode(module)
 	if err != nil {
 		return nil, &FormatError{err}
@@ -58,7 +58,11 @@ func prepare(module []byte, key moduleKey) (*prepared, error) {
 	}
 	strip(m)
 	defined := m.ImportedFuncs() // the first function that the module defines
-	if err := meter.Rewrite(m, &meter.Options{Known: knownOf(m)}); err != nil {
+	var known []meter.Known
+	if !traced {
+		known = knownOf(m)
+	}
+	if err := meter.Rewrite(m, &meter.Options{Known: known}); err != nil {
 		return nil, &FormatError{err}
 	}
 	p.deep = newFrames(m).check(defined)

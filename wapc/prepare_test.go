@@ -20,7 +20,7 @@ func TestPreparationHasAVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := prepare(module, moduleKey{})
+	p, err := prepare(module, moduleKey{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

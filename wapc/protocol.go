@@ -81,13 +81,30 @@ func (f callForm) Call(ctx context.Context, stack []uint64) {
 }
 
 // hostModule builds the import module with one form of __host_call.
-func hostModule(r wazero.Runtime, form callForm) wazero.HostModuleBuilder {
+func hostModule(r wazero.Runtime, form callForm, traced bool) wazero.HostModuleBuilder {
 	b := r.NewHostModuleBuilder(importModule)
 	for _, f := range append(hostFunctions[:len(hostFunctions):len(hostFunctions)], form.function()) {
+		if traced {
+			f.call = tracer{f.name, f.call}
+		}
 		types := slices.Repeat([]api.ValueType{api.ValueTypeI32}, max(f.params, f.results))
 		b.NewFunctionBuilder().WithGoFunction(f.call, types[:f.params], types[:f.results]).Export(f.name)
 	}
 	return b
+}
+
+// tracer tells of a host function before it is served.
+type tracer struct {
+	name string
+	call api.GoFunction
+}
+
+// Call implements api.GoFunction.
+func (t tracer) Call(ctx context.Context, stack []uint64) {
+	if trace := (*instance)(ctx.(*engineContext)).pool.opts.Trace; trace != nil {
+		trace(t.name)
+	}
+	t.call.Call(ctx, stack)
 }
 
 // meterModule builds the import module that a metered guest looks into.

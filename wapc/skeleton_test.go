@@ -16,7 +16,7 @@ func TestSkeletonsAreNeverCompiled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := prepare(module, moduleKey{1})
+	p, err := prepare(module, moduleKey{1}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

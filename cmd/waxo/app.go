@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // The exit statuses.
@@ -33,8 +32,9 @@ type app struct {
 
 	interrupted atomic.Bool
 	mu          sync.Mutex
-	pending     func() string // what a command still has in hand
-	restore     func()        // what must be put back before the process ends
+	pending     func() string   // what a command still has in hand
+	restore     func()          // what must be put back before the process ends
+	relay       func(os.Signal) // takes signals in the place of this process
 }
 
 // usageError is a mistake in how a command was called.
@@ -56,6 +56,9 @@ func (a *app) main(args []string) int {
 // status tells how a command ended, and is the exit status for it.
 func (a *app) status(err error) int {
 	interrupted := a.interrupted.Load()
+	if child := childStatus(0); errors.As(err, &child) {
+		return int(child)
+	}
 	if err != nil && !(interrupted && errors.Is(err, context.Canceled)) {
 		fmt.Fprintf(a.err, "waxo: %v\n", err)
 	}
@@ -83,6 +86,10 @@ func (a *app) signals() (context.Context, func()) {
 		for {
 			select {
 			case s := <-got:
+				if relay := a.relaying(); relay != nil {
+					relay(s)
+					continue
+				}
 				if !first {
 					a.abort()
 				}
@@ -121,6 +128,19 @@ func (a *app) onAbort(pending func() string) {
 	a.pending = pending
 }
 
+// relayTo has signals go to f until it is nil again.
+func (a *app) relayTo(f func(os.Signal)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.relay = f
+}
+
+func (a *app) relaying() func(os.Signal) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.relay
+}
+
 // onExit has f called once before the process ends, however it ends.
 func (a *app) onExit(f func()) {
 	a.mu.Lock()
@@ -144,8 +164,7 @@ func (a *app) color(w io.Writer) bool {
 	if v, _ := a.lookup("TERM"); v == "dumb" {
 		return false
 	}
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return isTerminal(w)
 }
 
 // root is the command line.
@@ -173,7 +192,7 @@ The shortest way in, from an empty folder to a guest that serves and reloads:
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.PersistentFlags().BoolP("quiet", "q", false, "print no more than results, warnings and errors")
-	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.runCommand(),
+	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.testCommand(), a.execCommand(), a.runCommand(),
 		a.inspectCommand(), a.verifyCommand(), a.signCommand(), a.keysCommand(), a.stateCommand(), a.providersCommand(), a.faultCommand(), a.versionCommand())
 	return root
 }

@@ -25,6 +25,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
@@ -61,6 +62,9 @@ type Options struct {
 	// what is built in, wherever a binding names no plugin of its own; embedded is
 	// the plugin alone then. Default: none.
 	Caps string
+
+	// Now is the clock of waxo:clock. Default: time.Now.
+	Now func() time.Time
 
 	// Containers starts real services. Default: a binding that asks for a container
 	// is an error.

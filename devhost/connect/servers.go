@@ -44,7 +44,7 @@ func (c *Connections) newProvider(id string) capability.Provider {
 	case capability.Logging:
 		return logging.New(&logging.Options{Logger: c.opts.Log})
 	case capability.Clock:
-		return clock.New(nil)
+		return clock.New(&clock.Options{Now: c.opts.Now})
 	case capability.Extras:
 		return extras.New(nil)
 	}

@@ -245,11 +245,11 @@ func (w *Workbench) watch(ctx context.Context) (again bool, err error) {
 		return false, fmt.Errorf("watching %s: %w", w.opts.Project.Dir(), err)
 	}
 	defer watcher.Close()
-	return w.loop(ctx, watcher.Changes(), newBystanders(w.opts.Project.Manifest())), nil
+	return w.loop(ctx, watcher.Changes(), build.NewBystanders(w.opts.Project.Manifest())), nil
 }
 
 // loop starts builds as changes come in, one at a time.
-func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside *bystanders) (again bool) {
+func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside *build.Bystanders) (again bool) {
 	run := w.start(ctx, cause{at: time.Now()})
 	defer func() { run.stop() }()
 	var queued cause    // changes that wait for the build under way
@@ -264,7 +264,7 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside
 				return ctx.Err() == nil
 			}
 			next = cause{at: change.At, paths: change.Paths}
-			if run.done != nil && (aside.all(next.paths) || next.at.Sub(since) > w.opts.Patience) {
+			if run.done != nil && (aside.All(next.paths) || next.at.Sub(since) > w.opts.Patience) {
 				queued = queued.and(next)
 				continue
 			}
@@ -277,14 +277,14 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside
 				return true
 			}
 			run.done = nil
-			aside.learn(run.unchanged)
+			aside.Learn(run.unchanged)
 			if len(queued.paths) == 0 {
 				continue
 			}
 			next = queued
 			queued = cause{}
 		}
-		if aside.idles(next.paths) {
+		if aside.Idles(next.paths) {
 			continue
 		}
 		if run.done == nil {
@@ -295,7 +295,7 @@ func (w *Workbench) loop(ctx context.Context, changes <-chan watch.Change, aside
 			return true
 		}
 		next, queued = queued.and(next), cause{}
-		aside.forget(next.paths)
+		aside.Forget(next.paths)
 		run = w.start(ctx, next)
 	}
 }

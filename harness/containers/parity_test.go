@@ -59,7 +59,7 @@ func TestParity(t *testing.T) {
 			for _, place := range []struct{ name, url string }{{"embedded", ours.URL()}, {"container", theirs.URL()}} {
 				p := c.provider()
 				defer p.Close(context.Background()) //nolint:errcheck // its servers are gone
-				results, err := c.suite.Run(t.Context(), parity.Target{Name: place.name, Provider: p, Config: map[string]string{"url": place.url}})
+				results, err := c.suite.Run(t.Context(), parity.Target{Name: place.name, Provider: p, Config: map[string]string{"url": place.url}, Exact: true})
 				must(t, err)
 				for _, r := range results {
 					for _, f := range r.Failures {

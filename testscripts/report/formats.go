@@ -134,10 +134,10 @@ func (r *Report) JUnit(w io.Writer) error {
 
 func seconds(s float64) string { return fmt.Sprintf("%.3f", s) }
 
-// legal leaves out what XML 1.0 cannot carry.
+// legal leaves out what XML 1.0 cannot carry, and what steers terminals.
 func legal(s string) string {
 	return strings.Map(func(c rune) rune {
-		if c == utf8.RuneError || c < ' ' && c != '\n' && c != '\t' || c == 0xfffe || c == 0xffff {
+		if c == utf8.RuneError || c < ' ' && c != '\n' && c != '\t' || c >= 0x7f && c < 0xa0 || c == 0xfffe || c == 0xffff {
 			return '?'
 		}
 		return c

@@ -46,7 +46,7 @@ func TestText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"FAIL  b  [MOD-1]  0s\n      It must be.\n      MOD-1 MUST (guest", "section 1", "b.txtar:3\n        > be\n        is not",
+		"FAIL  b  [MOD-1]  0s\n      It must be.\n      MOD-1 MUST (guest", "docs/protocol.md, section ", "b.txtar:3\n        > be\n        is not",
 		"skip  c  no wings\n", "ok    z  12ms\n", "a.wasm: 2 failed, 1 passed, 1 skipped in 2s\nrules broken: MOD-1, NOBODY-7\n",
 	} {
 		if !strings.Contains(b.String(), want) {

@@ -24,6 +24,14 @@ func (r *Report) Text(w io.Writer) error {
 	return err
 }
 
+// Summary writes the line that sums up, for those who have told of each check.
+func (r *Report) Summary(w io.Writer) error {
+	var b strings.Builder
+	r.summary(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 // Text writes a check as it stands in a report.
 func (c Check) Text(w io.Writer) error {
 	var b strings.Builder
@@ -40,6 +48,7 @@ func (c Check) text(b *strings.Builder) {
 	switch c.Status {
 	case Pass:
 		fmt.Fprintf(b, "  %s\n", round(c.Took))
+		writeLog(b, c.Log)
 	case Skip:
 		fmt.Fprintf(b, "  %s\n", c.Message)
 	default:
@@ -65,7 +74,11 @@ func (c Check) details(b *strings.Builder) {
 	if where != "" {
 		fmt.Fprintf(b, "      %s\n", where)
 	}
-	for line := range strings.Lines(strings.TrimRight(cmp.Or(c.Log, c.Message), "\n")) {
+	writeLog(b, cmp.Or(c.Log, c.Message))
+}
+
+func writeLog(b *strings.Builder, text string) {
+	for line := range strings.Lines(strings.TrimRight(legal(text), "\n")) {
 		fmt.Fprintf(b, "        %s\n", strings.TrimRight(line, "\n"))
 	}
 }

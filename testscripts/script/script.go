@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,6 +54,9 @@ type Options struct {
 	// Update has a cmp that fails rewrite the golden in its script. The scripts
 	// must have a Path. Default: it fails.
 	Update bool
+
+	// Verbose keeps the log of scripts that pass, too.
+	Verbose bool
 
 	// Ended is told of each check as it ends, one at a time. Default: nobody is.
 	Ended func(report.Check)
@@ -139,10 +143,13 @@ func (r *runner) run(ctx context.Context, s *Script, dir string) report.Check {
 		}
 	}
 	begun := time.Now()
-	t := &scriptT{}
+	t := &scriptT{verbose: r.opts.Verbose}
 	t.Run(s.Name, func(testscript.T) { r.play(ctx, t, file) })
 	check.Took = time.Since(begun)
 	t.settle(&check)
+	if check.Status == report.Fail && ctx.Err() != nil {
+		check.Status, check.Message, check.Log = report.Skip, "interrupted", ""
+	}
 	return check
 }
 
@@ -200,19 +207,25 @@ func ContextOf(env *testscript.Env) context.Context {
 }
 
 // failure is the line that testscript writes where a script fails.
-var failure = regexp.MustCompile(`(?m)^FAIL: .*?:(\d+): (.*)$`)
+var failure = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^FAIL: .*?:(\d+): (.*)$`) })
 
 // settle makes a check of what testscript has told t.
 func (t *scriptT) settle(c *report.Check) {
 	log := t.log.String()
+	if t.verbose {
+		_, log, _ = strings.Cut(log, "\n\n") // without the environment
+	}
 	switch {
 	case t.skipped != nil:
 		c.Status, c.Message = report.Skip, *t.skipped
 	case !t.failed:
 		c.Status = report.Pass
+		if t.verbose {
+			c.Log = log
+		}
 	default:
 		c.Status, c.Log, c.Message = report.Fail, log, "failed"
-		if all := failure.FindAllStringSubmatch(log, -1); all != nil {
+		if all := failure().FindAllStringSubmatch(log, -1); all != nil {
 			last := all[len(all)-1]
 			c.Line, _ = strconv.Atoi(last[1])
 			c.Message = last[2]

@@ -13,6 +13,7 @@ import (
 type scriptT struct {
 	log     strings.Builder
 	failed  bool
+	verbose bool
 	skipped *string // the reason
 }
 
@@ -36,7 +37,7 @@ func (t *scriptT) Run(_ string, f func(testscript.T)) {
 }
 
 func (t *scriptT) Parallel()       {} // the runner sees to it
-func (t *scriptT) Verbose() bool   { return false }
+func (t *scriptT) Verbose() bool   { return t.verbose }
 func (t *scriptT) Log(args ...any) { fmt.Fprintln(&t.log, args...) }
 
 func (t *scriptT) FailNow() {

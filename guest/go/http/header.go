@@ -73,23 +73,53 @@ func (h *Header) check(code string) error {
 
 // appendTo appends the encoded header to b, as entries with the given tag, each
 // name once, with its values as one: on the wire a name has one value. Cookies stand
-// one a line, because their values may hold commas.
+// one a line, because their values may hold commas. Entries stand in the order of
+// their names, so that equal headers are equal bytes.
 func (h *Header) appendTo(b []byte, tag byte) []byte {
-	for i := range h.fields {
-		f := &h.fields[i]
-		if i > 0 && contains(h.fields[:i], f.name) {
-			continue
-		}
-		value := f.value
-		if later := h.fields[i+1:]; len(later) > 0 && contains(later, f.name) {
-			value = join(f, later)
-		}
-		n := 2 + wire.SizeLen(len(f.name)) + wire.SizeLen(len(value))
+	fields := h.fields
+	if !ascending(fields) {
+		fields = h.sorted()
+	}
+	for i := range fields {
+		f := &fields[i]
+		n := 2 + wire.SizeLen(len(f.name)) + wire.SizeLen(len(f.value))
 		b = wire.AppendVarint(append(b, tag), uint64(n))
 		b = wire.AppendString(append(b, 1<<3|byte(wire.Bytes)), f.name)
-		b = wire.AppendString(append(b, 2<<3|byte(wire.Bytes)), value)
+		b = wire.AppendString(append(b, 2<<3|byte(wire.Bytes)), f.value)
 	}
 	return b
+}
+
+// ascending reports whether fields can be written as they stand, as most can.
+func ascending(fields []field) bool {
+	for i := 1; i < len(fields); i++ {
+		if name := fields[i].name; name <= fields[i-1].name || contains(fields[:i], name) {
+			return false
+		}
+	}
+	return true
+}
+
+// sorted returns the names in order, with what each has as one value.
+func (h *Header) sorted() []field {
+	list := make([]field, 0, len(h.fields))
+	for i := range h.fields {
+		f := h.fields[i]
+		if contains(h.fields[:i], f.name) {
+			continue
+		}
+		if later := h.fields[i+1:]; contains(later, f.name) {
+			f.value = join(&f, later)
+		}
+		at := len(list)
+		for at > 0 && list[at-1].name > f.name {
+			at--
+		}
+		list = append(list, f)
+		copy(list[at+1:], list[at:])
+		list[at] = f
+	}
+	return list
 }
 
 // join returns the value of f with those that later fields of its name have.
