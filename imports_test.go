@@ -163,6 +163,15 @@ var rules = []rule{
 	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
+	{packages: "testscripts/hostsuite", imports: []string{
+		"capability", "capability/keyvalue", "capability/payload/...", "emulators/nats", "emulators/redis",
+		"testscripts/report", "testscripts/script", "testscripts/wat", "wapc/wasm", "wascap",
+		natsGo, "github.com/rogpeppe/go-internal/testscript",
+	}},
+	{packages: "testscripts/waxohost", imports: []string{"capability", "devhost", "testscripts/hostsuite", "wapc", "wascap"}, tests: []string{"testscripts/report"}},
+	{packages: "testscripts/wapchost", imports: []string{"testscripts/hostsuite"}, tests: []string{
+		"testscripts/report", "github.com/rogpeppe/go-internal/lockedfile",
+	}},
 	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
 		wazero + "/...", "wapc", "capability/payload/...",
 	}, command: true},
@@ -219,7 +228,7 @@ var homes = []struct {
 	{awsSDK, []string{"capability/blobstore", "emulators/s3", "harness/bench"}},
 	{smithy, []string{"capability/blobstore", "emulators/s3"}},
 	{natsSrv, []string{"emulators/nats", "capability/eventstreams", "capability/messaging"}},
-	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness", "harness/bench", "harness/containers"}},
+	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness", "harness/bench", "harness/containers", "testscripts/hostsuite"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/..."}},
 	{testcontainers, []string{"harness/containers"}},
 	{toxiproxy, []string{"harness/faults"}},

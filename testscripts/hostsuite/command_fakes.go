@@ -14,9 +14,9 @@ import (
 func fakeCommands() []script.Command {
 	list := []script.Command{
 		{
-			Name: "redis", Args: "start | set KEY VALUE | get KEY VALUE | none KEY | seen [-count N] REGEXP | unseen REGEXP | hold | release | down",
+			Name: "redis", Args: "start | set KEY VALUE | get KEY VALUE | none KEY | seen [-count N] REGEXP | unseen REGEXP | hold | release | down | up",
 			Short:   "The Redis server of this script. Hosts that are started after it are told by REDIS_URL.",
-			Long:    "set, get and none work on the store itself, past the host. seen waits for a command of the host's that matches, or for so many, unseen expects that there was none by now. hold keeps the answers of the server back until release; down ends it.",
+			Long:    "set, get and none work on the store itself, past the host. seen waits for a command of the host's that matches, or for so many, unseen expects that there was none by now. hold keeps the answers of the server back until release; down cuts it off, and up brings it back.",
 			Example: "redis start\nredis set k v\nredis get k v\nredis none other",
 		},
 		{
@@ -54,7 +54,7 @@ func runRedis(w *world, ts *testscript.TestScript, c script.Command, args []stri
 		ts.Check(err)
 		args, count = []string{args[0], args[3]}, n
 	}
-	checkVerb(ts, c, args, map[string]int{"start": 0, "set": 2, "get": 2, "none": 1, "seen": 1, "unseen": 1, "hold": 0, "release": 0, "down": 0})
+	checkVerb(ts, c, args, map[string]int{"start": 0, "set": 2, "get": 2, "none": 1, "seen": 1, "unseen": 1, "hold": 0, "release": 0, "down": 0, "up": 0})
 	if args[0] == "start" {
 		f, err := startRedis(w.ctx)
 		ts.Check(err)
@@ -72,7 +72,9 @@ func runRedis(w *world, ts *testscript.TestScript, c script.Command, args []stri
 	case "release":
 		f.release()
 	case "down":
-		f.close()
+		f.down()
+	case "up":
+		ts.Check(f.up())
 	case "seen", "unseen":
 		w.lookAtRedis(ts, args[0] == "seen", args[1], count)
 	default:

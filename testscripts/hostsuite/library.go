@@ -24,7 +24,7 @@ func (l library) lacks(need string) string {
 		return "the host is a library: it has no HTTP server"
 	case needProgram, needPort:
 		return "the host is a library: nothing starts it as a program"
-	case needLiveUpdate, needProbes:
+	case needLiveUpdate, needNoUpdates, needProbes:
 		return "the host is a library: it answers nothing by HTTP itself"
 	case needWascc:
 		return "the host is a library: the suite spells the operations"

@@ -16,15 +16,15 @@ import (
 // redisFake is the Redis server of a script: the embedded one behind a proxy,
 // which knows what came, and can hold the answers back.
 type redisFake struct {
-	server   *redis.Server
-	listener net.Listener
-	seen     *output // a line for each command
-	serving  sync.WaitGroup
+	server  *redis.Server
+	address string
+	seen    *output // a line for each command
+	serving sync.WaitGroup
 
-	mu     sync.Mutex
-	gate   chan struct{} // closed: answers pass
-	conns  []net.Conn
-	closed bool
+	mu       sync.Mutex
+	gate     chan struct{} // closed: answers pass
+	listener net.Listener  // nil while it is down
+	conns    []net.Conn
 }
 
 func startRedis(ctx context.Context) (*redisFake, error) {
@@ -32,28 +32,60 @@ func startRedis(ctx context.Context) (*redisFake, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	f := &redisFake{server: server, address: "127.0.0.1:0", seen: newOutput(), gate: make(chan struct{})}
+	close(f.gate)
+	if err := f.up(); err != nil {
 		server.Close()
 		return nil, err
 	}
-	f := &redisFake{server: server, listener: l, seen: newOutput(), gate: make(chan struct{})}
-	close(f.gate)
-	f.serving.Go(f.accept)
 	return f, nil
 }
 
-func (f *redisFake) url() string { return "redis://" + f.listener.Addr().String() + "/0" }
+func (f *redisFake) url() string { return "redis://" + f.address + "/0" }
 
-func (f *redisFake) accept() {
+// up has the server listen, where it did before if it did.
+func (f *redisFake) up() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l, err := net.Listen("tcp", f.address)
+	if err != nil {
+		return err
+	}
+	f.listener, f.address = l, l.Addr().String()
+	f.serving.Go(func() { f.accept(l) })
+	return nil
+}
+
+// down ends all connections, and lets none in. What is stored stays.
+func (f *redisFake) down() {
+	f.mu.Lock()
+	if f.listener != nil {
+		f.listener.Close()
+		f.listener = nil
+	}
+	for _, c := range f.conns {
+		c.Close()
+	}
+	f.conns = nil
+	f.mu.Unlock()
+	f.release()
+	f.serving.Wait()
+}
+
+func (f *redisFake) accept(l net.Listener) {
 	for {
-		client, err := f.listener.Accept()
+		client, err := l.Accept()
 		if err != nil {
 			return
 		}
 		server, err := net.Dial("tcp", f.server.Addr())
-		if err != nil || !f.keep(client, server) {
+		if err != nil {
 			client.Close()
+			continue
+		}
+		if !f.keep(client, server) {
+			client.Close()
+			server.Close()
 			continue
 		}
 		f.serving.Go(func() {
@@ -71,10 +103,11 @@ func (f *redisFake) accept() {
 func (f *redisFake) keep(conns ...net.Conn) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.closed {
-		f.conns = append(f.conns, conns...)
+	if f.listener == nil {
+		return false
 	}
-	return !f.closed
+	f.conns = append(f.conns, conns...)
+	return true
 }
 
 // listen passes commands on and takes them down.
@@ -193,15 +226,7 @@ func (f *redisFake) do(ctx context.Context, words ...string) (text string, ok bo
 }
 
 func (f *redisFake) close() {
-	f.release()
-	f.listener.Close()
-	f.mu.Lock()
-	f.closed = true
-	for _, c := range f.conns {
-		c.Close()
-	}
-	f.mu.Unlock()
-	f.serving.Wait()
+	f.down()
 	f.server.Close()
 	f.seen.end()
 }

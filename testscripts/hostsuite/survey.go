@@ -24,6 +24,7 @@ const (
 	needProgram    = "program"    // it is a process
 	needPort       = "PORT"       // it is not told its port in another way
 	needLiveUpdate = "liveupdate" // POST /liveupdate
+	needNoUpdates  = "no liveupdate"
 	needProbes     = "probes"     // GET /healthz and GET /id
 	needWascc      = "wascc"      // it runs guests of that generation
 )
@@ -58,7 +59,7 @@ func (v *survey) lacks(need string) string {
 	}
 	look := map[string]func(context.Context) string{
 		capability.KeyValue: v.keyValue, capability.Messaging: v.messaging,
-		needLiveUpdate: v.liveUpdate, needProbes: v.probes, needWascc: v.wascc,
+		needLiveUpdate: v.liveUpdate, needNoUpdates: v.noLiveUpdate, needProbes: v.probes, needWascc: v.wascc,
 	}[need]
 	switch need {
 	case needLibrary, needHTTP, needProgram, needPort:
@@ -204,6 +205,15 @@ func (v *survey) liveUpdate(ctx context.Context) string {
 	switch r.status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented, http.StatusForbidden, http.StatusUnauthorized:
 		return fmt.Sprintf("the host takes no live updates: POST /liveupdate is answered by the status %d %s", r.status, clip(r.body))
+	}
+	return ""
+}
+
+// noLiveUpdate is the opposite, for what a host must do that was not told to take
+// modules in.
+func (v *survey) noLiveUpdate(context.Context) string {
+	if v.lacks(needLiveUpdate) == "" {
+		return "the host takes live updates"
 	}
 	return ""
 }
