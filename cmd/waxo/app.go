@@ -192,7 +192,7 @@ The shortest way in, from an empty folder to a guest that serves and reloads:
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.PersistentFlags().BoolP("quiet", "q", false, "print no more than results, warnings and errors")
-	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.testCommand(), a.execCommand(), a.runCommand(),
+	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.testCommand(), a.conformanceCommand(), a.execCommand(), a.runCommand(),
 		a.inspectCommand(), a.verifyCommand(), a.signCommand(), a.keysCommand(), a.stateCommand(), a.providersCommand(), a.faultCommand(), a.versionCommand())
 	return root
 }

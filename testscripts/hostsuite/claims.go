@@ -120,15 +120,17 @@ func (k *keys) forge(module []byte, f *forgery) ([]byte, error) {
 	return appendSection(bare, f.section, []byte(token)), nil
 }
 
-var placeholder = regexp.MustCompile(`\{(hash|now|weak|account|module|operator|service)([+-]\w+)?(?: (\w+))?\}`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\{(hash|now|weak|account|module|operator|service)([+-]\w+)?(?: (\w+))?\}`)
+})
 
 // fill replaces the placeholders of claims: {hash}, {now}, {now+1h}, {account},
 // {module}, {operator} and {service} with the names of keys, such as {account other},
 // and {weak}, an account's key of small order.
 func (k *keys) fill(claims string, bare []byte) (string, error) {
 	var failed error
-	filled := placeholder.ReplaceAllStringFunc(claims, func(text string) string {
-		m := placeholder.FindStringSubmatch(text)
+	filled := placeholder().ReplaceAllStringFunc(claims, func(text string) string {
+		m := placeholder().FindStringSubmatch(text)
 		switch m[1] {
 		case "hash":
 			sum := sha256.Sum256(bare)
@@ -145,7 +147,7 @@ func (k *keys) fill(claims string, bare []byte) (string, error) {
 			return strconv.FormatInt(time.Now().Add(d).Unix(), 10)
 		}
 		name := m[3]
-		kind := map[string]wascap.Kind{"account": wascap.Account, "module": wascap.Module, "operator": wascap.Operator, "service": wascap.Service}[m[1]]
+		kind := kindNamed(m[1])
 		if name == "" {
 			name = m[1]
 		}
@@ -157,6 +159,16 @@ func (k *keys) fill(claims string, bare []byte) (string, error) {
 		return key.PublicKey().String()
 	})
 	return filled, failed
+}
+
+// kindNamed is the kind of a placeholder for a key.
+func kindNamed(name string) wascap.Kind {
+	for _, kind := range []wascap.Kind{wascap.Account, wascap.Module, wascap.Operator} {
+		if kind.String() == name {
+			return kind
+		}
+	}
+	return wascap.Service
 }
 
 // weakKey is the account's key whose point is the neutral one: that makes the

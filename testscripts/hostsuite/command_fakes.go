@@ -28,7 +28,7 @@ func fakeCommands() []script.Command {
 		{
 			Name: "liveupdate", Args: "[flags of sign] MODULE STATUS",
 			Short:   "Send a new module to the host (POST /liveupdate), and expect a status.",
-			Example: "host one.wat\nliveupdate -rev 2 one.wat 200|404\n\n-- one.wat --\n(func $handle (result i32) (i32.const 1))",
+			Example: "host one.wat\nliveupdate -rev 2 one.wat 200|404\n\n-- one.wat --\n(func $handle (result i32) (call $ok))",
 		},
 	}
 	for i, run := range []func(*world, *testscript.TestScript, script.Command, []string){runRedis, runNATS, runLiveUpdate} {

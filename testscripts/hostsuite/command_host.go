@@ -23,22 +23,28 @@ func hostCommands() []script.Command {
 		{
 			Name: "logged", Args: "[-count N] REGEXP",
 			Short:   "Wait until a line of what the host and its guest have printed matches; with -count, so many. `! logged` expects that none does by now.",
-			Example: "host guest.wat\nhttp GET / 200\nlogged 'so it goes'\n\n-- guest.wat --\n(data (i32.const 0) \"so it goes\")\n(func $handle (result i32) (call $console_log (i32.const 0) (i32.const 10)) (i32.const 1))",
+			Example: "host guest.wat\nhttp GET / 200\nlogged 'so it goes'\n\n-- guest.wat --\n(data (i32.const 0) \"so it goes\")\n(func $handle (result i32) (call $console_log (i32.const 0) (i32.const 10)) (call $ok))",
+		},
+		{
+			Name: "reason", Args: "REGEXP",
+			Short:   "Where the host has refused the last module, expect that what it said matches.",
+			Example: "wat guest.wat\nhost -maybe guest.wasm\nreason sign\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
 			Name:    "stop",
 			Short:   "Tell the host to end, as a system does (SIGTERM), and wait until it has. `! stop` expects an exit status other than 0.",
-			Example: "host guest.wat\nstop\n\n-- guest.wat --\n(func $handle (result i32) (i32.const 1))",
+			Example: "host guest.wat\nstop\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
 			Name: "terminate", Short: "Tell the host to end, and do not wait.",
-			Example: "host guest.wat\nterminate\nlogged .\n\n-- guest.wat --\n(func $handle (result i32) (i32.const 1))",
+			Example: "host guest.wat\nterminate\nlogged .\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 	}
 	list[0].Run = func(ts *testscript.TestScript, not bool, args []string) { runHost(ts, list[0], not, args) }
 	list[1].Run = func(ts *testscript.TestScript, not bool, args []string) { runLogged(ts, list[1], not, args) }
-	list[2].Run = func(ts *testscript.TestScript, not bool, _ []string) { runStop(ts, not) }
-	list[3].Run = withoutNot(&list[3], func(w *world, ts *testscript.TestScript, _ script.Command, _ []string) {
+	list[2].Run = withoutNot(&list[2], runReason)
+	list[3].Run = func(ts *testscript.TestScript, not bool, _ []string) { runStop(ts, not) }
+	list[4].Run = withoutNot(&list[4], func(w *world, ts *testscript.TestScript, _ script.Command, _ []string) {
 		ts.Check(w.serving(ts).terminate())
 	})
 	return list
@@ -99,6 +105,13 @@ func runLogged(ts *testscript.TestScript, c script.Command, not bool, args []str
 	}
 	if !out.await(w.ctx, enough) {
 		w.fail(ts, "no line that matches %q was printed", pattern)
+	}
+}
+
+func runReason(w *world, ts *testscript.TestScript, c script.Command, args []string) {
+	a := take(ts, c, args, "", 1, 1)
+	if w.refused != nil && !matchLines(ts, a.rest[0], 1)(w.refused.text) {
+		ts.Fatalf("the host does not say why it refuses the module: no line matches %q\n%s", a.rest[0], w.refused.text)
 	}
 }
 

@@ -32,12 +32,12 @@ func httpCommands() []script.Command {
 			Name: "http", Args: "[-as NAME] [-wait] [-echo] [-within DURATION] [-chunked] [-H 'NAME: VALUE']... [-body TEXT | -file FILE | -size BYTES] METHOD PATH STATUS [BODY]",
 			Short:   "Send a request to the host, and expect a status and a body.",
 			Long:    "STATUS is one such as 200, several as in `500|502`, or `5xx`; `refused` says that the host did not take the module at all, `none` that no answer comes. BODY is as between the quotes of a Go string. With -as the answer is not waited for: the command answer does. -within bounds how long it may take. With -wait the request is sent again until the answer is the one that is expected. -size sends so many bytes, 0 to 255 in turn; -echo expects the body back as it was sent, -chunked does not announce its length. What came is what stdout looks at.",
-			Example: "host guest.wat\nhttp -H 'X-Id: 7' -body hello POST /greet?loud 200\n\n-- guest.wat --\n(func $handle (result i32) (i32.const 1))",
+			Example: "host guest.wat\nhttp -H 'X-Id: 7' -body hello POST /greet?loud 200\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
 			Name: "answer", Args: "NAME STATUS [BODY] | -any COUNT STATUS [BODY]",
 			Short:   "Wait for the answer to the request that `http -as NAME` sent, or to the next so many of those under way, and expect a status and a body.",
-			Example: "host guest.wat\nhttp -as one GET / 200\nanswer one 200\n\n-- guest.wat --\n(func $handle (result i32) (i32.const 1))",
+			Example: "host guest.wat\nhttp -as one GET / 200\nanswer one 200\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
 			Name: "many", Args: "[-as NAME] COUNT AT-ONCE METHOD PATH STATUS [BODY]",
@@ -47,12 +47,12 @@ func httpCommands() []script.Command {
 		{
 			Name: "raw", Args: "TEXT STATUS [BODY]",
 			Short:   "Send bytes that need not be HTTP, written as between the quotes of a Go string, and expect a status and a body.",
-			Example: "host guest.wat\nraw 'GARBAGE\\r\\n\\r\\n' 400\n\n-- guest.wat --\n(func $handle (result i32) (i32.const 1))",
+			Example: "host guest.wat\nraw 'GARBAGE\\r\\n\\r\\n' 400\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
 			Name: "header", Args: "NAME REGEXP",
 			Short:   "Expect that a header of the last answer matches, each of its values on a line. `! header NAME` expects that there is none, `! header NAME REGEXP` that it does not match.",
-			Example: "host guest.wat\nhttp GET / 200\nheader Content-Length ^0$\n! header X-Nothing\n\n-- guest.wat --\n(func $handle (result i32) (i32.const 1))",
+			Example: "host guest.wat\nhttp GET / 200\nheader Content-Length ^0$\n! header X-Nothing\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
 			Name: "json", Args: "PATH VALUE",

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -33,18 +34,18 @@ func moduleCommands() []script.Command {
 			Name: "sign", Args: "[-caps LIST] [-only] [-account NAME] [-module NAME] [-exp DURATION] [-nbf DURATION] [-tag TAG] [-rev N] [-o OUT] MODULE.wasm",
 			Short:   "Sign a module with keys of the run's own.",
 			Long:    "Keys have names and are made on their first use. `wascap:http_server` is claimed without saying, but with `-only`. Durations are from now, and may be negative.",
-			Example: "wat guest.wat\nsign -exp -1s guest.wasm\n! host guest.wasm\n\n-- guest.wat --\n(func $handle (result i32) (i32.const 1))",
+			Example: "wat guest.wat\nsign -exp -1s guest.wasm\n! host guest.wasm\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
 			Name: "forge", Args: "[-header FILE] [-account NAME] [-token FORM] [-section NAME] [-pad BYTES] [-o OUT] CLAIMS.json MODULE.wasm",
 			Short:   "Sign claims as they stand in a file, right or wrong.",
 			Long:    "In the claims, {hash}, {now}, {now+1h}, {account}, {module}, {operator} and {service} are filled in; {account other} is the key of that name, {weak} one of small order, and {padding} as many letters as -pad says. -account is an account, or an operator as in `operator boss`. The form of the token is {header}.{payload}.{signature}.",
-			Example: "wat guest.wat\nforge claims.json guest.wasm\nhost guest.wasm\n\n-- claims.json --\n{\"jti\":\"x\",\"iat\":{now},\"iss\":\"{account}\",\"sub\":\"{module}\",\"wascap\":{\"hash\":\"{hash}\",\"caps\":[\"wascap:http_server\"]}}\n-- guest.wat --\n(func $handle (result i32) (i32.const 1))",
+			Example: "wat guest.wat\nforge claims.json guest.wasm\nhost guest.wasm\n\n-- claims.json --\n{\"jti\":\"x\",\"iat\":{now},\"iss\":\"{account}\",\"sub\":\"{module}\",\"wascap\":{\"hash\":\"{hash}\",\"caps\":[\"wascap:http_server\"]}}\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
 			Name: "mutate", Args: "HOW [ARGUMENT...] IN.wasm OUT.wasm",
 			Short:   "Spoil a signed module: flip SECTION, cut BYTES, append NAME CONTENT, strip, repeat-claims, claims-first, pad-claims, rename-claims NAME.",
-			Example: "wat guest.wat\nsign guest.wasm\nmutate flip code guest.wasm bad.wasm\n! host bad.wasm\n\n-- guest.wat --\n(func $handle (result i32) (i32.const 1))",
+			Example: "wat guest.wat\nsign guest.wasm\nmutate flip code guest.wasm bad.wasm\n! host bad.wasm\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 	}
 	for i, run := range []func(*world, *testscript.TestScript, script.Command, []string){runWat, runSign, runForge, runMutate} {
@@ -72,12 +73,14 @@ func probe() string {
 	return string(text)
 }
 
-var moduleText = regexp.MustCompile(`^(\s|;;[^\n]*\n)*\(module\b`)
+var moduleText = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\s|;;[^\n]*\n)*\(module\b`)
+})
 
 // assemble assembles the text of a guest, with the probe's in front where it is no
 // whole module.
 func assemble(text string) ([]byte, error) {
-	if moduleText.MatchString(text) {
+	if moduleText().MatchString(text) {
 		return wat.Assemble(text)
 	}
 	head := probe()

@@ -4,33 +4,39 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/waxosuit/waxo/wapc/wasm"
 )
 
 var errUnsigned = errors.New("the module has no claims: sign it first")
 
-// mutations are the ways of spoiling a signed module.
-var mutations = map[string]func(module []byte, args []string) ([]byte, error){
-	"flip": flip, "cut": cut, "append": appendCustom, "strip": strip,
-	"repeat-claims": repeatClaims, "claims-first": claimsFirst, "pad-claims": padClaims, "rename-claims": renameClaims,
-}
-
-// mutate spoils a module in one way.
+// mutate spoils a signed module in one way.
 func mutate(module []byte, what string, args []string) ([]byte, error) {
-	change, known := mutations[what]
-	if !known {
-		return nil, fmt.Errorf("a module is not mutated by %q; there are %s", what, strings.Join(slices.Sorted(maps.Keys(mutations)), ", "))
+	switch what {
+	case "flip":
+		return flip(module, args)
+	case "cut":
+		return cut(module, args)
+	case "append":
+		return appendCustom(module, args)
+	case "strip":
+		return strip(module)
+	case "repeat-claims":
+		return repeatClaims(module)
+	case "claims-first":
+		return claimsFirst(module)
+	case "pad-claims":
+		return padClaims(module)
+	case "rename-claims":
+		return renameClaims(module, args)
 	}
-	return change(module, args)
+	return nil, fmt.Errorf("a module is not mutated by %q", what)
 }
 
-// sectionIDs are the sections that can be flipped.
-var sectionIDs = map[string]byte{"type": 1, "import": 2, "function": 3, "memory": 5, "export": 7, "code": 10, "data": 11}
+// sectionNames are the sections that can be flipped, by their numbers.
+var sectionNames = [...]string{1: "type", 2: "import", 3: "function", 5: "memory", 7: "export", 10: "code", 11: "data"}
 
 // flip changes a bit in the middle of a section, or of the signature.
 func flip(module []byte, args []string) ([]byte, error) {
@@ -57,7 +63,7 @@ func flip(module []byte, args []string) ([]byte, error) {
 		}
 		return b, nil
 	}
-	begin, end, err := findSection(module, sectionIDs[args[0]])
+	begin, end, err := findSection(module, slices.Index(sectionNames[:], args[0]))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +72,7 @@ func flip(module []byte, args []string) ([]byte, error) {
 }
 
 // findSection tells where a section's content is.
-func findSection(module []byte, id byte) (begin, end int, err error) {
+func findSection(module []byte, id int) (begin, end int, err error) {
 	for at := 8; at < len(module); at = end {
 		size, n, err := wasm.Uint32(module[at+1:])
 		if err != nil {
@@ -74,7 +80,7 @@ func findSection(module []byte, id byte) (begin, end int, err error) {
 		}
 		begin = at + 1 + n
 		end = begin + int(size)
-		if module[at] == id && id != 0 {
+		if int(module[at]) == id {
 			return begin, end, nil
 		}
 	}
@@ -99,7 +105,7 @@ func appendCustom(module []byte, args []string) ([]byte, error) {
 	return appendSection(module, args[0], []byte(args[1])), nil
 }
 
-func strip(module []byte, _ []string) ([]byte, error) {
+func strip(module []byte) ([]byte, error) {
 	bare, claims, err := splitClaims(module)
 	if err != nil || claims == nil {
 		return nil, errors.Join(err, errUnsigned)
@@ -107,7 +113,7 @@ func strip(module []byte, _ []string) ([]byte, error) {
 	return bare, nil
 }
 
-func repeatClaims(module []byte, _ []string) ([]byte, error) {
+func repeatClaims(module []byte) ([]byte, error) {
 	_, claims, err := splitClaims(module)
 	if err != nil || claims == nil {
 		return nil, errors.Join(err, errUnsigned)
@@ -116,7 +122,7 @@ func repeatClaims(module []byte, _ []string) ([]byte, error) {
 }
 
 // claimsFirst puts the claims in front of the module's other sections.
-func claimsFirst(module []byte, _ []string) ([]byte, error) {
+func claimsFirst(module []byte) ([]byte, error) {
 	bare, claims, err := splitClaims(module)
 	if err != nil || claims == nil {
 		return nil, errors.Join(err, errUnsigned)
@@ -126,7 +132,7 @@ func claimsFirst(module []byte, _ []string) ([]byte, error) {
 
 // padClaims writes the length of the claims' section with a byte more than it
 // needs.
-func padClaims(module []byte, _ []string) ([]byte, error) {
+func padClaims(module []byte) ([]byte, error) {
 	bare, claims, err := splitClaims(module)
 	if err != nil || claims == nil {
 		return nil, errors.Join(err, errUnsigned)

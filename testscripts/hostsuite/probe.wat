@@ -82,6 +82,9 @@
     (br_if $more (local.get $v)))
   (call $say (local.get $at) (i32.sub (local.get $end) (local.get $at))))
 
+;; $say_bool answers with 0 for 0 and with 1 for any other number.
+(func $say_bool (param $v i32) (result i32) (call $say_number (i32.ne (local.get $v) (i32.const 0))))
+
 ;; $fail reports an error.
 (func $fail (param $at i32) (param $len i32) (result i32)
   (call $guest_error (local.get $at) (local.get $len))

@@ -33,12 +33,20 @@ type processes struct {
 	ports   *ports
 }
 
-func newProcesses(command, env []string) (*processes, error) {
+// CheckCommand tells what is wrong with a command that shall start a host.
+func CheckCommand(command []string) error {
 	if len(command) == 0 {
-		return nil, errors.New("which host? Write -- COMMAND {module} {port}")
+		return errors.New("which host? Write -- COMMAND {module} {port}")
 	}
 	if !slices.ContainsFunc(command[1:], func(arg string) bool { return strings.Contains(arg, modulePlaceholder) }) {
-		return nil, errors.New("the command does not say where the module goes: write {module} in its place")
+		return fmt.Errorf("the command does not say where the module goes: write %s in its place", modulePlaceholder)
+	}
+	return nil
+}
+
+func newProcesses(command, env []string) (*processes, error) {
+	if err := CheckCommand(command); err != nil {
+		return nil, err
 	}
 	file, err := exec.LookPath(command[0])
 	if err != nil {
@@ -235,8 +243,8 @@ func (h *process) kill() {
 	}
 }
 
-// ports hands out ports that nobody listens on. They are below those that systems
-// give to connections, and none is given twice in a row.
+// ports hands out ports that nobody listens on: below those that systems give to
+// connections, and none twice in a row.
 type ports struct{ last atomic.Uint32 }
 
 const (

@@ -3,6 +3,7 @@ package hostsuite
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -50,7 +51,11 @@ type settings struct {
 // refusal says that a host did not start with a module.
 type refusal struct{ text string }
 
-func (r *refusal) Error() string { return "the host refused the module:\n" + r.text }
+// Error begins with the last line, which has the reason more often than not.
+func (r *refusal) Error() string {
+	text := strings.TrimSpace(r.text)
+	return "the host refused the module: " + text[strings.LastIndexByte(text, '\n')+1:] + "\nIt said:\n" + text
+}
 
 // request is an HTTP request.
 type request struct {

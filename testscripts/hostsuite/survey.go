@@ -25,8 +25,8 @@ const (
 	needPort       = "PORT"       // it is not told its port in another way
 	needLiveUpdate = "liveupdate" // POST /liveupdate
 	needNoUpdates  = "no liveupdate"
-	needProbes     = "probes"     // GET /healthz and GET /id
-	needWascc      = "wascc"      // it runs guests of that generation
+	needProbes     = "probes" // GET /healthz and GET /id
+	needWascc      = "wascc"  // it runs guests of that generation
 )
 
 // survey finds out what a host offers, once, when the first script asks.

@@ -1,0 +1,17 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func (a *app) conformanceCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "conformance",
+		Short: "Check guests, hosts and providers against the protocol",
+		Long: `Check a guest, a host or a provider against the protocol, rule by rule. A check
+that fails says which rule of docs/protocol.md is broken, and what was seen.`,
+		Example: "  waxo conformance host -- waxo run {module}",
+		Args:    unknownCommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.conformanceHostCommand())
+	return cmd
+}
