@@ -1,9 +1,11 @@
 package blobstore_test
 
 import (
+	"context"
 	"flag"
 	"testing"
 
+	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/blobstore"
 	"github.com/waxosuit/waxo/testscripts/parity"
 )
@@ -20,12 +22,16 @@ func TestSuite(t *testing.T) {
 	all := make(map[string][]parity.Result)
 	for name, url := range targets {
 		results, err := parity.Blobstore().Run(t.Context(), parity.Target{
-			Name: name, Provider: blobstore.New(nil), Config: map[string]string{"url": url},
+			Name: name, Provider: blobstore.New(nil), Config: map[string]string{"url": url}, Exact: true,
+			Open: func(context.Context) (capability.Provider, error) { return blobstore.New(nil), nil },
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range results {
+			if r.Skipped != "" {
+				t.Errorf("%s is skipped: %s", r.Case, r.Skipped)
+			}
 			for _, f := range r.Failures {
 				t.Errorf("%s: %s: %.1000s", name, r.Case, f)
 			}

@@ -1,8 +1,10 @@
 package eventstreams_test
 
 import (
+	"context"
 	"testing"
 
+	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/eventstreams"
 	"github.com/waxosuit/waxo/testscripts/parity"
 )
@@ -14,12 +16,16 @@ func TestSuite(t *testing.T) {
 	var all [][]parity.Result
 	for range 2 {
 		results, err := parity.EventStreams().Run(t.Context(), parity.Target{
-			Name: "embedded", Provider: eventstreams.New(nil), Config: map[string]string{"url": url},
+			Name: "embedded", Provider: eventstreams.New(nil), Config: map[string]string{"url": url}, Exact: true,
+			Open: func(context.Context) (capability.Provider, error) { return eventstreams.New(nil), nil },
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range results {
+			if r.Skipped != "" {
+				t.Errorf("%s is skipped: %s", r.Case, r.Skipped)
+			}
 			for _, f := range r.Failures {
 				t.Errorf("%s: %s", r.Case, f)
 			}

@@ -386,7 +386,7 @@ func TestPrefix(t *testing.T) {
 	}
 	p := keyvalue.New(nil)
 	defer p.Close(context.Background())
-	results, err := parity.KeyValue().Run(t.Context(), parity.Target{Name: "embedded", Provider: p, Config: map[string]string{"url": url}})
+	results, err := parity.KeyValue().Run(t.Context(), parity.Target{Name: "embedded", Provider: p, Config: map[string]string{"url": url, "prefix": parity.NamePlaceholder}, Exact: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,12 +45,16 @@ func TestSuite(t *testing.T) {
 	var all [][]parity.Result
 	for _, target := range []struct{ name, url string }{{"embedded", embedded(t)}, {"redis-server", real}} {
 		results, err := parity.KeyValue().Run(t.Context(), parity.Target{
-			Name: target.name, Provider: keyvalue.New(nil), Config: map[string]string{"url": target.url},
+			Name: target.name, Provider: keyvalue.New(nil), Config: map[string]string{"url": target.url}, Exact: true,
+			Open: func(context.Context) (capability.Provider, error) { return keyvalue.New(nil), nil },
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range results {
+			if r.Skipped != "" {
+				t.Errorf("%s is skipped: %s", r.Case, r.Skipped)
+			}
 			for _, f := range r.Failures {
 				t.Errorf("%s: %s: %s", target.name, r.Case, f)
 			}

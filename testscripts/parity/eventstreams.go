@@ -1,13 +1,13 @@
 package parity
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
-	"math"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/waxosuit/waxo/capability"
 	pb "github.com/waxosuit/waxo/capability/payload/eventstreampb"
@@ -15,25 +15,55 @@ import (
 
 // EventStreams is the suite of "wascap:eventstreams". Its provider needs the keys
 // "prefix", "deliver" and "concurrency" in its configuration, and a server that
-// takes messages of 1 MiB and whose clock is right to 100 ms.
+// takes messages of 1 MiB. No operation removes events: of what the suite writes,
+// the ids of streams begin with the prefix of the run and, where the provider knows
+// the key, so does what it keeps them in.
 func EventStreams() Suite {
 	suite := Suite{Capability: capability.EventStreams}
-	add := func(name, deliver, concurrency string, run func(s *Session)) {
-		config := map[string]string{"prefix": NamePlaceholder, "concurrency": concurrency}
-		if deliver != "" {
-			config["deliver"] = deliver
-		}
-		suite.Cases = append(suite.Cases, Case{Name: name, Config: config, Run: run})
+	both := []string{writeEvent, queryStream}
+	for _, c := range []struct {
+		name  string
+		rules []string
+		run   func(e *events)
+	}{
+		{"WriteEvent answers an id", rules("EVT-1"), idsOfEvents},
+		{"ids grow", rules("EVT-2"), growingIDs},
+		{"QueryStream answers what was written, in order", rules("EVT-3"), writeAndQuery},
+		{"a stream that was never written to", rules("EVT-6"), emptyStreams},
+		{"names and values", rules("EVT-9"), oddValues},
+		{"payloads: maps", rules("PAY-15", "PAY-16"), oddMaps},
+		{"ids of streams", rules("EVT-8"), namesOfStreams},
+		{"ids that are none", rules("EVT-8"), badStreams},
+		{"a range of time", rules("EVT-4"), ranges},
+		{"the ends of a range", rules("EVT-4"), endsOfRanges},
+		{"count", rules("EVT-5"), counts},
+		{"a range that ends before it begins", rules("EVT-7"), senselessRange},
+		{"writes at once", rules("EVT-2", "EVT-3", "CAP-48"), writesAtOnce},
+		{"large events", rules("EVT-9"), largeEvents},
+		{"events and answers that are too large", rules("EVT-10"), tooLargeEvents},
+	} {
+		suite.Cases = append(suite.Cases, Case{
+			Name: c.name, Rules: c.rules, Operations: both, Config: ownEvents(nil), Optional: optionalEvents(), Run: func(s *Session) { c.run(newEvents(s)) },
+		})
 	}
-	add("write and query", "", "1", writeAndQuery)
-	add("names of streams", "", "1", namesOfStreams)
-	add("range and count", "", "1", rangeAndCount)
-	add("writes at once", "", "1", writesAtOnce)
-	add("sizes", "", "1", sizesOfEvents)
-	add("what makes no sense", "", "1", senselessEvents)
-	add("deliver", "s,t%2C", "1", deliverInOrder)
-	add("deliver at once", "*", "16", deliverAtOnce)
-	add("a guest that fails", "s", "2", failingOnEvents)
+	suite.Cases = append(suite.Cases, deliveryCases()...)
+	c := contract{
+		config:   func(*Session) map[string]string { return ownEvents(nil) },
+		optional: optionalEvents(),
+		sample: func(s *Session) (string, Message) {
+			return queryStream, &pb.StreamQuery{StreamID: s.Name("sample"), Count: 9}
+		},
+		operations: both, delivered: []string{deliverEvent},
+		remote: true, steady: true,
+	}
+	c.addTo(&suite)
+	c.setUp = func(s *Session) {
+		s.perform(writeEvent, &pb.Event{Stream: s.Name("sample"), Values: map[string]string{"k": "v"}}, nil)
+	}
+	c.decoy = func(s *Session) Message { return &pb.StreamQuery{StreamID: s.Name("decoy"), Count: 1} }
+	c.text = 1
+	c.answer = func() Message { return new(pb.StreamResults) }
+	c.addPayloads(&suite)
 	return suite
 }
 
@@ -42,270 +72,276 @@ const (
 	deliverEvent            = capability.OpDeliverEvent
 )
 
-func written(id int) *pb.WriteResponse { return &pb.WriteResponse{EventID: fmt.Sprint(id)} }
+// ownEvents is a configuration under which a case has its events for itself.
+func ownEvents(more map[string]string) map[string]string {
+	config := map[string]string{"prefix": NamePlaceholder}
+	maps.Copy(config, more)
+	return config
+}
 
-func found(events ...*pb.Event) *pb.StreamResults { return &pb.StreamResults{Events: events} }
+func optionalEvents() []string { return []string{"prefix"} }
 
-func writeAndQuery(s *Session) {
-	s.Want(queryStream, &pb.StreamQuery{StreamID: "s"}, found())
-	var all []*pb.Event
-	for i, values := range []map[string]string{
-		{"name": "value"},
-		nil,
-		{"": ""},
-		{"b": "2", "a": "1", "世界": "🙂", "\x00\r\n": "\x00\r\n", "A": ""},
-		{"name": "value"}, // the same again is another event
-	} {
-		s.Want(writeEvent, &pb.Event{EventID: "means nothing", Stream: "s", Values: values}, written(i+1))
-		all = append(all, &pb.Event{EventID: fmt.Sprint(i + 1), Stream: "s", Values: values})
-		s.Want(queryStream, &pb.StreamQuery{StreamID: "s"}, found(all...))
+// events is a session that knows the events that it has written. Their ids are the
+// provider's to choose, so transcripts have them as #1, #2 and so on.
+type events struct {
+	*Session
+	mu  sync.Mutex
+	ids []string // in the order in which they were written
+}
+
+func newEvents(s *Session) *events { return &events{Session: s} }
+
+// write writes an event, and returns it with its id.
+func (e *events) write(stream string, values map[string]string) *pb.Event {
+	event := &pb.Event{Stream: stream, Values: values}
+	var answer pb.WriteResponse
+	e.perform(writeEvent, event, &answer)
+	event.EventID = answer.EventID
+	e.mu.Lock()
+	e.ids = append(e.ids, answer.EventID)
+	e.mu.Unlock()
+	e.Note("wrote %s", e.neutralEvent(event))
+	return event
+}
+
+// neutralEvent is an event as transcripts have it.
+func (e *events) neutralEvent(event *pb.Event) string {
+	e.mu.Lock()
+	i := slices.Index(e.ids, event.EventID)
+	e.mu.Unlock()
+	return fmt.Sprintf("#%d %q %q", i+1, event.Stream, (&pb.Event{Values: event.Values}).AppendProto(nil))
+}
+
+// query asks for events.
+func (e *events) query(q *pb.StreamQuery) ([]*pb.Event, error) {
+	answer, err := e.Quiet(queryStream, q.AppendProto(nil))
+	var results pb.StreamResults
+	if err == nil {
+		e.decode(queryStream, answer, &results)
 	}
-	s.Want(queryStream, &pb.StreamQuery{StreamID: "s", Range: &pb.TimeRange{}}, found(all...))
-	s.Want(queryStream, &pb.StreamQuery{StreamID: "t"}, found())
+	return results.Events, err
+}
+
+// find checks which events a query finds.
+func (e *events) find(what string, q *pb.StreamQuery, want ...*pb.Event) {
+	got, err := e.query(q)
+	if err != nil {
+		e.Note("%s: %s", what, e.outcome(nil, err))
+		e.Errorf("%s: %v", what, err)
+		return
+	}
+	texts := func(events []*pb.Event) string {
+		all := make([]string, 0, len(events))
+		for _, event := range events {
+			all = append(all, e.neutralEvent(event))
+		}
+		return "[" + strings.Join(all, ", ") + "]"
+	}
+	e.Note("%s: %s", what, texts(got))
+	if g, w := texts(got), texts(want); g != w {
+		e.Errorf("%s finds %s; want %s", what, g, w)
+	}
+}
+
+func (e *events) stream(id string) *pb.StreamQuery { return &pb.StreamQuery{StreamID: id} }
+
+// idsOfEvents: the answer says the id that the event has; one in the request means
+// nothing.
+func idsOfEvents(e *events) {
+	id := e.Name("s")
+	var answer pb.WriteResponse
+	e.perform(writeEvent, &pb.Event{EventID: "means nothing", Stream: id, Values: map[string]string{"a": "b"}}, &answer)
+	if answer.EventID == "" || answer.EventID == "means nothing" {
+		e.Errorf("the event has the id %q", answer.EventID)
+	}
+	got, err := e.query(e.stream(id))
+	if err != nil || len(got) != 1 || got[0].EventID != answer.EventID || got[0].Stream != id {
+		e.Errorf("written with the id %q, there are %s, %v", answer.EventID, showAll(got), err)
+	}
+}
+
+// showAll are events for people.
+func showAll(events []*pb.Event) string { return show(&pb.StreamResults{Events: events}) }
+
+// larger tells whether one id is larger than another: as numbers where they are.
+func larger(a, b string) bool {
+	x, errX := strconv.ParseUint(a, 10, 64)
+	y, errY := strconv.ParseUint(b, 10, 64)
+	if errX == nil && errY == nil {
+		return x > y
+	}
+	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) > 0
+}
+
+func growingIDs(e *events) {
+	last := ""
+	for range 20 {
+		event := e.write(e.Name("s"), nil)
+		if last != "" && !larger(event.EventID, last) {
+			e.Errorf("the id %q comes after %q", event.EventID, last)
+		}
+		last = event.EventID
+	}
+}
+
+func writeAndQuery(e *events) {
+	var all []*pb.Event
+	for _, values := range []map[string]string{
+		{"name": "value"}, {"name": "other"}, {"name": "value"}, // the same again is another event
+		{"z": "1"}, {"a": "2"},
+	} {
+		all = append(all, e.write(e.Name("s"), values))
+		e.find("the stream", e.stream(e.Name("s")), all...)
+	}
+}
+
+func emptyStreams(e *events) {
+	e.find("a stream of nothing", e.stream(e.Name("s")))
+	e.write(e.Name("s"), nil)
+	e.find("another one", e.stream(e.Name("t")))
+}
+
+func oddValues(e *events) {
+	var all []*pb.Event
+	for _, values := range []map[string]string{
+		nil, {"": ""}, {"": "v", "k": ""}, {"b": "2", "a": "1", "世界": "🙂", "\x00\r\n": "\x00\r\n", "A": ""}, {"long": strings.Repeat("x", 100_000)},
+	} {
+		all = append(all, e.write(e.Name("s"), values))
+	}
+	e.find("the stream", e.stream(e.Name("s")), all...)
+}
+
+// oddMaps: of entries without a key or a value these are empty, and of those that
+// are there twice the last one counts.
+func oddMaps(e *events) {
+	payload := (&pb.Event{Stream: e.Name("s"), Values: map[string]string{"twice": "first"}}).AppendProto(nil)
+	payload = append(payload, "\x1a\x03\x0a\x01k"+"\x1a\x03\x12\x01v"+"\x1a\x0d\x0a\x05twice\x12\x04last"...)
+	answer, err := e.Quiet(writeEvent, payload)
+	var written pb.WriteResponse
+	if err == nil {
+		err = written.UnmarshalProto(answer)
+	}
+	if err != nil {
+		e.Fatalf("%s %q: %v", writeEvent, payload, err)
+	}
+	e.ids = append(e.ids, written.EventID)
+	e.find("the stream", e.stream(e.Name("s")), &pb.Event{EventID: written.EventID, Stream: e.Name("s"), Values: map[string]string{"k": "", "": "v", "twice": "last"}})
 }
 
 // namesOfStreams: whatever a stream is called, it holds its own events alone.
-func namesOfStreams(s *Session) {
+func namesOfStreams(e *events) {
 	names := []string{
 		"a", "A", "a.b", "a b", "a.", ".a", "*", ">", "$JS", "=41", "a=", "%41", "a/b", `a\b`, "\x00", "\r\nPUB a 0\r\n", "世界", "🙂",
-		strings.Repeat("x", 256), strings.Repeat("界", 85), "-", "_",
+		strings.Repeat("x", 244), strings.Repeat("界", 81), "-", "_", "",
 	}
-	for i, name := range names {
-		s.Want(writeEvent, &pb.Event{Stream: name, Values: map[string]string{"of": name}}, written(i+1))
+	all := make(map[string]*pb.Event)
+	for _, name := range names {
+		all[name] = e.write(e.Name(name), map[string]string{"of": name})
 	}
-	for i, name := range names {
-		s.Want(queryStream, &pb.StreamQuery{StreamID: name}, found(&pb.Event{EventID: fmt.Sprint(i + 1), Stream: name, Values: map[string]string{"of": name}}))
+	for _, name := range names {
+		e.find(fmt.Sprintf("%q", name), e.stream(e.Name(name)), all[name])
 	}
 }
 
-// rangeAndCount writes events with time between them, and looks through every
-// window.
-func rangeAndCount(s *Session) {
-	const n, gap = 4, 300 * time.Millisecond
-	var borders []uint64 // Unix milliseconds, well before each event and after the last
-	pause := func() {
-		timer := time.NewTimer(gap)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.Context.Done():
-		}
+func badStreams(e *events) {
+	for _, c := range []struct{ id, text string }{
+		{"", "invalid: the stream's id is empty"},
+		{strings.Repeat("x", 257), "invalid: the stream's id has 257 bytes, and may have 256"},
+	} {
+		e.WantError(writeEvent, &pb.Event{Stream: c.id}, c.text)
+		e.WantError(queryStream, &pb.StreamQuery{StreamID: c.id}, c.text)
 	}
-	for i := range n {
-		borders = append(borders, uint64(time.Now().UnixMilli()))
-		pause()
-		s.Want(writeEvent, &pb.Event{Stream: "s", Values: map[string]string{"v": fmt.Sprint(i)}}, written(i+1))
-		pause()
+}
+
+func senselessRange(e *events) {
+	e.write(e.Name("s"), nil)
+	e.WantError(queryStream, &pb.StreamQuery{StreamID: e.Name("s"), Range: &pb.TimeRange{MinTime: 2, MaxTime: 1}}, "invalid: the range ends at 1, before it begins at 2")
+}
+
+func counts(e *events) {
+	var all []*pb.Event
+	for i := range 30 {
+		all = append(all, e.write(e.Name("s"), map[string]string{"v": fmt.Sprint(i)}))
 	}
-	borders = append(borders, uint64(time.Now().UnixMilli()))
-	look := func(what string, q *pb.StreamQuery, from, to int) {
-		q.StreamID = "s"
-		answer, err := s.Quiet(queryStream, q.AppendProto(nil))
-		s.Note("%s: %s", what, s.outcome(answer, err))
-		var results pb.StreamResults
-		if err == nil {
-			err = results.UnmarshalProto(answer)
-		}
-		ids := []string{}
-		for _, e := range results.Events {
-			ids = append(ids, e.EventID)
-		}
-		want := []string{}
-		for i := from; i < to; i++ {
-			want = append(want, fmt.Sprint(i+1))
-		}
-		if err != nil || !slices.Equal(ids, want) {
-			s.Errorf("%s finds %q, %v; want %q", what, ids, err, want)
-		}
+	for _, count := range []uint64{1, 2, 16, 17, 29, 30, 31, 1 << 40} {
+		q := e.stream(e.Name("s"))
+		q.Count = count
+		e.find(fmt.Sprintf("%d of them", count), q, all[:min(count, 30)]...)
 	}
-	for from := range n + 1 {
-		for to := from; to <= n; to++ {
-			window := &pb.TimeRange{MinTime: borders[from], MaxTime: borders[to]}
-			look(fmt.Sprintf("from %d to %d", from, to), &pb.StreamQuery{Range: window}, from, to)
-			look(fmt.Sprintf("one from %d to %d", from, to), &pb.StreamQuery{Range: window, Count: 1}, from, min(to, from+1))
-		}
-		look(fmt.Sprintf("from %d on", from), &pb.StreamQuery{Range: &pb.TimeRange{MinTime: borders[from]}}, from, n)
-		look(fmt.Sprintf("up to %d", from), &pb.StreamQuery{Range: &pb.TimeRange{MaxTime: borders[from]}}, 0, from)
-		look(fmt.Sprintf("%d of them", from+1), &pb.StreamQuery{Count: uint64(from) + 1}, 0, min(from+1, n))
-	}
-	look("far away", &pb.StreamQuery{Range: &pb.TimeRange{MinTime: math.MaxUint64, MaxTime: math.MaxUint64}}, 0, 0)
-	look("everything", &pb.StreamQuery{Range: &pb.TimeRange{MinTime: 1, MaxTime: math.MaxUint64}, Count: math.MaxUint64}, 0, n)
+	e.find("all of them", e.stream(e.Name("s")), all...)
 }
 
 // writesAtOnce: 1,000 events, of which none is lost, in the order of their ids.
-func writesAtOnce(s *Session) {
+func writesAtOnce(e *events) {
 	const writers, each = 50, 20
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	values := make(map[string]string) // by id
 	for i := range writers {
 		all.Go(func() {
-			for j := range each {
-				value := fmt.Sprint(i, " ", j)
-				answer, err := s.Quiet(writeEvent, (&pb.Event{Stream: "s", Values: map[string]string{"v": value}}).AppendProto(nil))
-				var resp pb.WriteResponse
-				if err == nil {
-					err = resp.UnmarshalProto(answer)
+			e.play(func() {
+				for j := range each {
+					value := fmt.Sprint(i, " ", j)
+					var answer pb.WriteResponse
+					e.perform(writeEvent, &pb.Event{Stream: e.Name("s"), Values: map[string]string{"v": value}}, &answer)
+					mu.Lock()
+					values[answer.EventID] = value
+					mu.Unlock()
 				}
-				if err != nil {
-					s.Errorf("%s: %v", value, err)
-				}
-				mu.Lock()
-				values[resp.EventID] = value
-				mu.Unlock()
-			}
+			})
 		})
 	}
 	all.Wait()
-	answer, err := s.Quiet(queryStream, (&pb.StreamQuery{StreamID: "s"}).AppendProto(nil))
-	var results pb.StreamResults
-	if err == nil {
-		err = results.UnmarshalProto(answer)
+	got, err := e.query(e.stream(e.Name("s")))
+	if err != nil || len(got) != writers*each || len(values) != writers*each {
+		e.Fatalf("%d events with %d ids, %v", len(got), len(values), err)
 	}
-	if err != nil || len(results.Events) != writers*each || len(values) != writers*each {
-		s.Fatalf("%d events with %d ids, %v", len(results.Events), len(values), err)
-	}
-	for i, e := range results.Events {
-		if e.EventID != fmt.Sprint(i+1) || e.Values["v"] != values[e.EventID] {
-			s.Fatalf("event %d is %+v, and was written as %q", i, e, values[e.EventID])
+	for i, event := range got {
+		if i > 0 && !larger(event.EventID, got[i-1].EventID) || event.Values["v"] != values[event.EventID] {
+			e.Fatalf("event %d is %s, and was written as %q", i, show(event), values[event.EventID])
 		}
 	}
 }
 
-// sizesOfEvents: an event of 1 MiB is the largest, an answer of 8 MiB too.
-func sizesOfEvents(s *Session) {
-	const limit = 1 << 20
-	event := func(size int) *pb.Event {
-		e := &pb.Event{Stream: "s", Values: map[string]string{"v": strings.Repeat("x", size-20)}}
-		for e.ProtoSize() < size {
-			e.Values["v"] += "x"
-		}
-		return e
+// sized is an event of so many bytes.
+func (e *events) sized(size int) *pb.Event {
+	event := &pb.Event{Stream: e.Name("s"), Values: map[string]string{"v": strings.Repeat("x", size-40)}}
+	for event.ProtoSize() < size {
+		event.Values["v"] += strings.Repeat("x", size-event.ProtoSize())
 	}
-	quiet := func(op string, req Message) error {
-		_, err := s.Quiet(op, req.AppendProto(nil))
-		return err
+	return event
+}
+
+func largeEvents(e *events) {
+	for i, size := range []int{1_000, 100_000, 1_000_000} {
+		event := e.sized(size)
+		e.perform(writeEvent, event, nil)
+		got, err := e.query(e.stream(e.Name("s")))
+		if err != nil || len(got) != i+1 || got[i].Values["v"] != event.Values["v"] {
+			e.Errorf("of an event of %d bytes, %d events, %v", size, len(got), err)
+		}
+	}
+}
+
+// tooLargeEvents: of a server that takes 1 MiB, and answers 8 MiB.
+func tooLargeEvents(e *events) {
+	const limit = 1 << 20
+	if !e.target.Exact {
+		_, err := e.Quiet(writeEvent, e.sized(64<<20+1).AppendProto(nil)) // more than any NATS server takes
+		e.wantError("an event of more than 64 MiB", err, "too_large: ...")
+		return
 	}
 	for i := range 8 {
-		if err := quiet(writeEvent, event(limit-i)); err != nil {
-			s.Fatalf("an event of 1 MiB: %v", err)
-		}
+		e.perform(writeEvent, e.sized(limit-i), nil)
 	}
-	err := quiet(writeEvent, event(limit+1))
-	if text := `too_large: the event of 1048577 bytes for the stream "s" is larger than the 1048576 bytes that the server takes`; err == nil || err.Error() != text {
-		s.Errorf("an event with a byte too much: %v", err)
+	_, err := e.Quiet(writeEvent, e.sized(limit+1).AppendProto(nil))
+	e.wantError("an event with a byte too much", err, fmt.Sprintf(
+		"too_large: the event of 1048577 bytes for the stream %q is larger than the 1048576 bytes that the server takes", e.Name("s")))
+	q := e.stream(e.Name("s"))
+	q.Count = 7
+	if got, err := e.query(q); err != nil || len(got) != 7 {
+		e.Errorf("7 MiB: %d events, %v", len(got), err)
 	}
-	if err := quiet(queryStream, &pb.StreamQuery{StreamID: "s", Count: 7}); err != nil {
-		s.Errorf("7 MiB: %v", err)
-	}
-	s.WantError(queryStream, &pb.StreamQuery{StreamID: "s"},
-		`too_large: the events of the stream "s" that were asked for take more than 8388608 bytes: ask for a shorter range of time, or give a count`)
-}
-
-func senselessEvents(s *Session) {
-	for _, c := range []struct{ id, text string }{
-		{"", "invalid: the stream's id is empty"},
-		{strings.Repeat("x", 257), "invalid: the stream's id has 257 bytes, and may have 256"},
-	} {
-		s.WantError(writeEvent, &pb.Event{Stream: c.id}, c.text)
-		s.WantError(queryStream, &pb.StreamQuery{StreamID: c.id}, c.text)
-	}
-	s.WantError(queryStream, &pb.StreamQuery{StreamID: "s", Range: &pb.TimeRange{MinTime: 2, MaxTime: 1}}, "invalid: the range ends at 1, before it begins at 2")
-	for _, op := range []string{writeEvent, queryStream} {
-		if _, err := s.Raw(op, []byte("\x0a\xff")); err == nil || capability.AsError(err).Code != capability.CodeInvalid {
-			s.Errorf("%s takes a payload that is none: %v", op, err)
-		}
-	}
-	for _, op := range []string{"Frobnicate", deliverEvent} {
-		if _, err := s.Raw(op, nil); err == nil || capability.AsError(err).Code != capability.CodeUnsupported {
-			s.Errorf("there is an operation %s for guests: %v", op, err)
-		}
-	}
-}
-
-// events has the guest put what it is given into a channel, unless fails says that
-// it fails.
-func events(s *Session, fails func(e *pb.Event) bool) <-chan *pb.Event {
-	delivered := make(chan *pb.Event, 1000)
-	s.Handle(deliverEvent, func(payload []byte) ([]byte, error) {
-		e := new(pb.Event)
-		if err := e.UnmarshalProto(payload); err != nil {
-			s.Errorf("%s %q: %v", deliverEvent, payload, err)
-			return nil, nil
-		}
-		delivered <- e
-		if fails != nil && fails(e) {
-			return nil, errors.New("not today")
-		}
-		return []byte("anything"), nil
-	})
-	return delivered
-}
-
-// deliverInOrder: the events of the streams that were asked for, as they were
-// written, and no others.
-func deliverInOrder(s *Session) {
-	delivered := events(s, nil)
-	var want []*pb.Event
-	for i := range 50 {
-		stream := []string{"s", "t,", "t", "other"}[i%4]
-		e := &pb.Event{Stream: stream, Values: map[string]string{"v": fmt.Sprint(i), "世界": "🙂"}}
-		s.Want(writeEvent, e, written(i+1))
-		if i%4 < 2 {
-			e.EventID = fmt.Sprint(i + 1)
-			want = append(want, e)
-		}
-	}
-	for _, e := range want {
-		got := Receive(s, delivered, "an event")
-		s.Note("delivered %q", got.AppendProto(nil))
-		if string(got.AppendProto(nil)) != string(e.AppendProto(nil)) {
-			s.Fatalf("delivered %+v; want %+v", got, e)
-		}
-	}
-}
-
-// deliverAtOnce: each of 300 events comes.
-func deliverAtOnce(s *Session) {
-	const n = 300
-	delivered := events(s, nil)
-	var writers sync.WaitGroup
-	for i := range n {
-		writers.Go(func() {
-			if _, err := s.Quiet(writeEvent, (&pb.Event{Stream: fmt.Sprint("s", i%7)}).AppendProto(nil)); err != nil {
-				s.Errorf("%v", err)
-			}
-		})
-	}
-	writers.Wait()
-	ids := make(map[string]bool)
-	for len(ids) < n {
-		ids[Receive(s, delivered, "an event").EventID] = true
-	}
-}
-
-// failingOnEvents: an event on which the guest fails comes again, and those after
-// it do not wait for that.
-func failingOnEvents(s *Session) {
-	var mu sync.Mutex
-	failed := 0
-	delivered := events(s, func(e *pb.Event) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		if e.Values["v"] != "poison" || failed == 2 {
-			return false
-		}
-		failed++
-		return true
-	})
-	s.Want(writeEvent, &pb.Event{Stream: "s", Values: map[string]string{"v": "poison"}}, written(1))
-	first := Receive(s, delivered, "the event")
-	s.Want(writeEvent, &pb.Event{Stream: "s", Values: map[string]string{"v": "fine"}}, written(2))
-	count := map[string]int{first.Values["v"]: 1}
-	for range 3 {
-		count[Receive(s, delivered, "the next event").Values["v"]]++
-	}
-	if count["poison"] != 3 || count["fine"] != 1 {
-		s.Errorf("delivered %v", count)
-	}
+	e.WantError(queryStream, e.stream(e.Name("s")), fmt.Sprintf(
+		"too_large: the events of the stream %q that were asked for take more than 8388608 bytes: ask for a shorter range of time, or give a count", e.Name("s")))
 }

@@ -2,39 +2,85 @@ package parity
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/waxosuit/waxo/capability"
 	pb "github.com/waxosuit/waxo/capability/payload/messagingpb"
 )
 
 // Messaging is the suite of "wascap:messaging". Its provider needs the keys
-// "subscriptions" and "concurrency" in its configuration, and a server that takes
-// messages of 1 MiB.
+// "subscriptions", "queue_group" and "concurrency" in its configuration, and a
+// server that takes messages of 1 MiB. Subjects begin with the prefix of the run;
+// nothing is stored.
 func Messaging() Suite {
 	suite := Suite{Capability: capability.Messaging}
-	add := func(name, subscriptions, concurrency string, run func(s *Session)) {
-		config := map[string]string{"concurrency": concurrency}
-		if subscriptions != "" {
-			config["subscriptions"] = subscriptions
-		}
-		suite.Cases = append(suite.Cases, Case{Name: name, Config: config, Run: run})
-	}
 	const n = NamePlaceholder
-	add("publish and deliver", n+"in.*", "1", publishAndDeliver)
-	add("subscriptions", n+"a.*.c,"+n+"b.>, "+n+"b.*", "1", subscriptions)
-	add("order", n+"in", "1", orderOfMessages)
-	add("request", n+"echo", "16", requests)
-	add("requests at once", n+"echo", "64", requestsAtOnce)
-	add("no answer", n+"hole", "1", noAnswer)
-	add("a guest that fails", n+"in", "1", failingGuest)
-	add("subjects", "", "1", badSubjects)
-	add("sizes", n+"in", "1", sizesOfMessages)
-	add("what cannot be decoded", "", "1", undecodableMessages)
+	for _, c := range []struct {
+		name          string
+		rules         []string
+		subscriptions string
+		concurrency   string
+		run           func(s *Session)
+	}{
+		{"publish and deliver", rules("MSG-1"), n + "in.*", "1", publishAndDeliver},
+		{"subjects of any letters", rules("MSG-1"), n + "in.>", "1", oddSubjects},
+		{"subscriptions", rules("MSG-11"), n + "a.*.c," + n + "b.>, " + n + "b.*", "1", subscriptions},
+		{"order", rules("MSG-12"), n + "in", "1", orderOfMessages},
+		{"request", rules("MSG-3"), n + "echo", "16", requests},
+		{"the first reply counts", rules("MSG-3"), n + "echo", "1", firstReply},
+		{"requests at once", rules("MSG-3", "CAP-48"), n + "echo", "64", requestsAtOnce},
+		{"nobody subscribes", rules("MSG-6"), "", "", nobodyThere},
+		{"no answer", rules("MSG-4"), n + "hole", "1", noAnswer},
+		{"a negative time-out", rules("MSG-5"), "", "", negativeTimeout},
+		{"a request within the time of its call", rules("CAP-46"), n + "hole", "1", requestOutOfTime},
+		{"what a guest answers", rules("MSG-7"), n + "in," + n + "there", "1", droppedAnswers},
+		{"a guest that fails", rules("MSG-8"), n + "in", "1", failingGuest},
+		{"subjects that are none", rules("MSG-9"), "", "", badSubjects},
+		{"subjects of the server", rules("MSG-10"), "", "", serverSubjects},
+		{"published, and gone", rules("MSG-2"), n + "in", "1", publishedAndGone},
+		{"payloads: a message in two parts", rules("PAY-14"), n + "in", "1", messageInParts},
+		{"sizes", rules("MSG-1"), n + "in", "1", sizesOfMessages},
+		{"a message that is too large", rules("MSG-13"), n + "in", "1", tooLargeMessage},
+		{"deliveries side by side", rules("CAP-48"), n + "in", "8", deliveriesAtOnce},
+		{"Unbind waits for a delivery", rules("CAP-38"), n + "in", "1", unbindInDelivery},
+		{"Unbind waits for a call", rules("CAP-38"), n + "hole", "1", unbindInCall},
+		{"nothing after Unbind", rules("CAP-36"), n + "in", "4", nothingAfterUnbind},
+	} {
+		var config map[string]string
+		ops := []string{pub, request}
+		if c.subscriptions != "" {
+			config = map[string]string{"subscriptions": c.subscriptions, "concurrency": c.concurrency}
+		}
+		suite.Cases = append(suite.Cases, Case{Name: c.name, Rules: c.rules, Operations: ops, Config: config, Run: c.run})
+	}
+	suite.Cases = append(suite.Cases, Case{
+		Name: "guests that subscribe to the same", Rules: rules("MSG-1"), Operations: []string{pub},
+		Config: map[string]string{"subscriptions": n + "in"}, Run: sameSubscription,
+	}, Case{
+		Name: "queue groups", Rules: rules("MSG-300"), Operations: []string{pub},
+		Config: map[string]string{"subscriptions": n + "in", "queue_group": n + "group"}, Run: queueGroups,
+	})
+	contract{
+		sample:     func(s *Session) (string, Message) { return pub, broker(s.Name("sample"), "", []byte("sample")) },
+		operations: []string{pub, request}, delivered: []string{deliver},
+		remote: true,
+	}.addTo(&suite)
+	contract{
+		config: func(*Session) map[string]string { return map[string]string{"subscriptions": n + "echo"} },
+		setUp:  echo,
+		sample: func(s *Session) (string, Message) {
+			return request, &pb.RequestMessage{Subject: s.Name("echo"), Body: []byte("sample"), TimeoutMs: 10_000}
+		},
+		decoy: func(s *Session) Message {
+			return &pb.RequestMessage{Subject: s.Name("decoy"), Body: []byte("decoy"), TimeoutMs: 1}
+		},
+		text:   1,
+		steady: true,
+	}.addPayloads(&suite)
 	return suite
 }
 
@@ -47,51 +93,102 @@ func broker(subject, replyTo string, body []byte) *pb.PublishMessage {
 // inbox has the guest put what it is given into a channel.
 func inbox(s *Session, room int) <-chan *pb.BrokerMessage {
 	messages := make(chan *pb.BrokerMessage, room)
-	s.Handle(deliver, func(payload []byte) ([]byte, error) {
-		var d pb.DeliverMessage
-		if err := d.UnmarshalProto(payload); err != nil || d.Message == nil {
-			s.Errorf("%s %q: %v", deliver, payload, err)
-			return nil, errors.New("no message")
+	s.Handle(deliver, func(ctx context.Context, payload []byte) ([]byte, error) {
+		m, err := s.delivered(payload)
+		if err != nil {
+			return nil, err
 		}
-		messages <- d.Message
-		return nil, nil
+		select {
+		case messages <- m:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	})
 	return messages
 }
 
+// delivered decodes what DeliverMessage brings.
+func (s *Session) delivered(payload []byte) (*pb.BrokerMessage, error) {
+	var d pb.DeliverMessage
+	err := d.UnmarshalProto(payload)
+	if err == nil && d.Message == nil {
+		err = errors.New("there is no message in it")
+	}
+	if err != nil {
+		s.Errorf("%s %q: %v", deliver, payload, err)
+	}
+	return d.Message, err
+}
+
 // echo has the guest reply to what it is given.
 func echo(s *Session) {
-	s.Handle(deliver, func(payload []byte) ([]byte, error) {
-		var d pb.DeliverMessage
-		if err := d.UnmarshalProto(payload); err != nil {
+	s.Handle(deliver, func(_ context.Context, payload []byte) ([]byte, error) {
+		m, err := s.delivered(payload)
+		if err != nil {
 			return nil, err
 		}
-		return s.Quiet(pub, broker(d.Message.ReplyTo, "", append([]byte("re: "), d.Message.Body...)).AppendProto(nil))
+		return s.Quiet(pub, broker(m.ReplyTo, "", append([]byte("re: "), m.Body...)).AppendProto(nil))
 	})
 }
 
+// passOn publishes messages, and checks that they are delivered as they are.
+func passOn(s *Session, messages <-chan *pb.BrokerMessage, all ...*pb.BrokerMessage) {
+	for _, m := range all {
+		s.Want(pub, &pb.PublishMessage{Message: m}, nil)
+		got := Receive(s, messages, "the message")
+		s.Note("delivered %q", s.clean(got.AppendProto(nil)))
+		if !bytes.Equal(got.AppendProto(nil), m.AppendProto(nil)) {
+			s.Errorf("%.500s was delivered as %.500s", show(m), show(got))
+		}
+	}
+}
+
 func publishAndDeliver(s *Session) {
-	messages := inbox(s, 1)
 	every := make([]byte, 256)
 	for i := range every {
 		every[i] = byte(i)
 	}
-	for _, m := range []*pb.BrokerMessage{
-		{Subject: s.Name("in.plain"), Body: []byte("hello")},
-		{Subject: s.Name("in.empty")},
-		{Subject: s.Name("in.reply"), ReplyTo: s.Name("there"), Body: []byte("x")},
-		{Subject: s.Name("in.binary"), Body: every},
-		{Subject: s.Name("in.世界🙂"), Body: []byte("世界🙂")},
-		{Subject: s.Name("in.a-b_c:d/e$f\"\\'{}~"), Body: []byte("\r\nPUB x 1\r\n")},
-		{Subject: s.Name("in." + strings.Repeat("x", 1024-len(s.Name("in.")))), ReplyTo: strings.Repeat("y", 1024), Body: []byte("long")},
-	} {
-		s.Want(pub, &pb.PublishMessage{Message: m}, nil)
-		got := Receive(s, messages, "the message")
-		s.Note("delivered %q", s.clean(got.AppendProto(nil)))
-		if want := m.AppendProto(nil); !bytes.Equal(got.AppendProto(nil), want) {
-			s.Errorf("%+v was delivered as %+v", m, got)
+	passOn(s, inbox(s, 1),
+		&pb.BrokerMessage{Subject: s.Name("in.plain"), Body: []byte("hello")},
+		&pb.BrokerMessage{Subject: s.Name("in.empty")},
+		&pb.BrokerMessage{Subject: s.Name("in.reply"), ReplyTo: s.Name("there"), Body: []byte("x")},
+		&pb.BrokerMessage{Subject: s.Name("in.binary"), Body: every},
+		&pb.BrokerMessage{Subject: s.Name("in.text"), Body: []byte("\r\nPUB x 1\r\n世界🙂")})
+}
+
+// publishedAndGone: what Publish was answered for needs nobody any more.
+func publishedAndGone(s *Session) {
+	messages := inbox(s, 100)
+	for i := range 20 {
+		sender := s.As(fmt.Sprint("X", i), "", nil)
+		sender.perform(pub, broker(s.Name("in"), "", fmt.Appendf(nil, "%d", i)), nil)
+		if err := sender.unbind(s.Context); err != nil {
+			s.Errorf("%v", err)
+		}
+		if m := Receive(s, messages, "the message of a guest that is not bound any more"); string(m.Body) != fmt.Sprint(i) {
+			s.Errorf("the message in place %d is %q", i, m.Body)
 		}
 	}
+}
+
+func messageInParts(s *Session) {
+	messages := inbox(s, 1)
+	payload := append(broker(s.Name("another"), "", []byte("body")).AppendProto(nil), broker(s.Name("in"), "", nil).AppendProto(nil)...)
+	if _, err := s.Quiet(pub, payload); err != nil {
+		s.Fatalf("%s %q: %v", pub, payload, err)
+	}
+	if m := Receive(s, messages, "the message"); string(m.Body) != "body" {
+		s.Errorf("it comes as %s", show(m))
+	}
+}
+
+func oddSubjects(s *Session) {
+	passOn(s, inbox(s, 1),
+		&pb.BrokerMessage{Subject: s.Name("in.世界🙂"), Body: []byte("x")},
+		&pb.BrokerMessage{Subject: s.Name("in.a-b_c:d/e$f\"\\'{}~"), Body: []byte("x")},
+		&pb.BrokerMessage{Subject: s.Name("in." + strings.Repeat("x", 1024-len(s.Name("in.")))), ReplyTo: strings.Repeat("y", 1024), Body: []byte("long")},
+		&pb.BrokerMessage{Subject: s.Name("in.a.b.c.d.e.f.g.h.i.j.k"), Body: []byte("x")})
 }
 
 // subscriptions: what is delivered, and how often, is said by all of them.
@@ -137,108 +234,10 @@ func orderOfMessages(s *Session) {
 	}
 }
 
-func requests(s *Session) {
-	echo(s)
-	for _, body := range []string{"", "hello", "\x00\xff", "世界🙂"} {
-		answer, err := s.Raw(request, (&pb.RequestMessage{Subject: s.Name("echo"), Body: []byte(body), TimeoutMs: 10_000}).AppendProto(nil))
-		if err != nil || string(answer) != "re: "+body {
-			s.Errorf("the answer to %q is %q, %v", body, answer, err)
-		}
-	}
-	answer, err := s.Raw(request, (&pb.RequestMessage{Subject: s.Name("echo")}).AppendProto(nil))
-	if err != nil || string(answer) != "re: " {
-		s.Errorf("without a time-out, the answer is %q, %v", answer, err)
-	}
-}
-
-func requestsAtOnce(s *Session) {
-	echo(s)
-	var all sync.WaitGroup
-	for i := range 500 {
-		all.Go(func() {
-			body := fmt.Sprint("request ", i)
-			answer, err := s.Quiet(request, (&pb.RequestMessage{Subject: s.Name("echo"), Body: []byte(body)}).AppendProto(nil))
-			if err != nil || string(answer) != "re: "+body {
-				s.Errorf("the answer to %q is %q, %v", body, answer, err)
-			}
-		})
-	}
-	all.Wait()
-}
-
-func noAnswer(s *Session) {
-	messages := inbox(s, 10)
-	s.WantError(request, &pb.RequestMessage{Subject: s.Name("nobody"), TimeoutMs: 10_000},
-		`not_found: nobody subscribes to "p~~~~~~~~~~~nobody", so nobody answers`)
-	s.WantError(request, &pb.RequestMessage{Subject: s.Name("hole"), TimeoutMs: 50},
-		`deadline: no answer to the request to "p~~~~~~~~~~~hole" came in time`)
-	s.WantError(request, &pb.RequestMessage{Subject: s.Name("hole"), TimeoutMs: -1},
-		"invalid: a request cannot wait for -1 ms: give 0 for as long as the call may take, or a positive number")
-	if m := Receive(s, messages, "the request"); m.ReplyTo == "" {
-		s.Errorf("the request has no reply_to")
-	}
-}
-
-// failingGuest: a message on which the guest fails is gone, and the next one comes.
-func failingGuest(s *Session) {
-	seen := make(chan string, 10)
-	s.Handle(deliver, func(payload []byte) ([]byte, error) {
-		var d pb.DeliverMessage
-		if err := d.UnmarshalProto(payload); err != nil {
-			return nil, err
-		}
-		seen <- string(d.Message.Body)
-		return nil, errors.New("not today")
-	})
-	for i := range 3 {
-		s.Want(pub, broker(s.Name("in"), "", fmt.Appendf(nil, "%d", i)), nil)
-		s.Note("delivered %s", Receive(s, seen, "the message"))
-	}
-	s.Want(pub, broker(s.Name("in"), "", []byte("last")), nil)
-	if text := Receive(s, seen, "the message"); text != "last" {
-		s.Errorf("%q came again", text)
-	}
-}
-
-func badSubjects(s *Session) {
-	tooLong := strings.Repeat("x", 1025)
-	for subject, text := range map[string]string{
-		"":       "invalid: the subject is empty",
-		" ":      `invalid: the subject " " has a space or a control character in it`,
-		"a b":    `invalid: the subject "a b" has a space or a control character in it`,
-		"a\r\nb": `invalid: the subject "a\r\nb" has a space or a control character in it`,
-		"a\x00":  `invalid: the subject "a\x00" has a space or a control character in it`,
-		".a":     `invalid: the subject ".a" has an empty word: it must be of words with dots between`,
-		"a.":     `invalid: the subject "a." has an empty word: it must be of words with dots between`,
-		"a..b":   `invalid: the subject "a..b" has an empty word: it must be of words with dots between`,
-		"a.*":    `invalid: the subject "a.*" has a wildcard, and a message goes to one subject`,
-		"a.>":    `invalid: the subject "a.>" has a wildcard, and a message goes to one subject`,
-		"$JS.API.STREAM.DELETE.x": `denied: the subject "$JS.API.STREAM.DELETE.x" is one of the server's own, ` +
-			`as all that start with "$"; wascap:messaging does not grant them`,
-		tooLong: "invalid: the subject has 1025 bytes, and may have 1024",
-	} {
-		// In no order, so not in the transcript.
-		for op, req := range map[string]Message{pub: broker(subject, "", nil), request: &pb.RequestMessage{Subject: subject}} {
-			if _, err := s.Quiet(op, req.AppendProto(nil)); err == nil || err.Error() != text {
-				s.Errorf("%s to %.40q: %v; want %s", op, subject, err, text)
-			}
-		}
-		if subject == "" {
-			continue // no reply_to
-		}
-		text = strings.Replace(text, "the subject", "the reply_to", 1)
-		if _, err := s.Quiet(pub, broker(s.Name("x"), subject, nil).AppendProto(nil)); err == nil || err.Error() != text {
-			s.Errorf("with the reply_to %.40q: %v; want %s", subject, err, text)
-		}
-	}
-	s.WantError(pub, &pb.PublishMessage{}, "invalid: the request has no message")
-}
-
-// sizesOfMessages: up to 1 MiB goes through, and not a byte more.
+// sizesOfMessages: up to 1 MiB goes through.
 func sizesOfMessages(s *Session) {
-	const limit = 1 << 20
 	messages := inbox(s, 1)
-	for _, size := range []int{0, 1, 4095, 4096, 65_536, 1_000_000, limit} {
+	for _, size := range []int{0, 1, 4095, 4096, 65_536, 1_000_000, 1 << 20} {
 		body := bytes.Repeat([]byte{'0', 0xff, '\n', 0}, size/4+1)[:size]
 		if _, err := s.Quiet(pub, broker(s.Name("in"), "", body).AppendProto(nil)); err != nil {
 			s.Fatalf("%d bytes: %v", size, err)
@@ -247,27 +246,98 @@ func sizesOfMessages(s *Session) {
 			s.Errorf("%d bytes came as %d", size, len(m.Body))
 		}
 	}
-	text := `too_large: the message for "` + s.Name("in") + `" is larger than the 1048576 bytes that the server takes`
-	for op, req := range map[string]Message{
-		pub:     broker(s.Name("in"), "", make([]byte, limit+1)),
-		request: &pb.RequestMessage{Subject: s.Name("in"), Body: make([]byte, limit+1)},
-	} {
-		if _, err := s.Quiet(op, req.AppendProto(nil)); err == nil || err.Error() != text {
-			s.Errorf("%s of a byte too much: %v", op, err)
-		}
-	}
-	s.Want(pub, broker(s.Name("in"), "", []byte("still here")), nil)
 }
 
-func undecodableMessages(s *Session) {
-	for _, op := range []string{pub, request} {
-		if _, err := s.Raw(op, []byte("\x0a\xff")); err == nil || capability.AsError(err).Code != capability.CodeInvalid {
-			s.Errorf("%s takes a payload that is none: %v", op, err)
+// tooLargeMessage: of a server that takes 1 MiB, and of what no server takes.
+func tooLargeMessage(s *Session) {
+	messages := inbox(s, 1)
+	size := 1<<20 + 1
+	if !s.target.Exact {
+		size = 64<<20 + 1 // the largest that NATS can be told to take, and a byte
+	}
+	text := `too_large: the message for "` + s.Name("in") + `" is larger than the 1048576 bytes that the server takes`
+	for op, req := range map[string]Message{
+		pub:     broker(s.Name("in"), "", make([]byte, size)),
+		request: &pb.RequestMessage{Subject: s.Name("in"), Body: make([]byte, size)},
+	} {
+		_, err := s.Quiet(op, req.AppendProto(nil))
+		s.wantError(op+" of too much", err, text)
+	}
+	passOn(s, messages, &pb.BrokerMessage{Subject: s.Name("in"), Body: []byte("still here")})
+}
+
+// sameSubscription: each of two guests is given each message.
+func sameSubscription(s *Session) {
+	const n = 50
+	other := s.As("X", "", map[string]string{"subscriptions": NamePlaceholder + "in"})
+	mine, theirs := inbox(s, n), inbox(other, n)
+	for i := range n {
+		s.perform(pub, broker(s.Name("in"), "", fmt.Appendf(nil, "%d", i)), nil)
+	}
+	for name, messages := range map[string]<-chan *pb.BrokerMessage{"one": mine, "the other": theirs} {
+		seen := make(map[string]int)
+		for range n {
+			seen[string(Receive(s, messages, "a message for "+name).Body)]++
+		}
+		if len(seen) != n {
+			s.Errorf("%s guest was given %d different messages of %d", name, len(seen), n)
 		}
 	}
-	for _, op := range []string{"Frobnicate", deliver} {
-		if _, err := s.Raw(op, nil); err == nil || capability.AsError(err).Code != capability.CodeUnsupported {
-			s.Errorf("there is an operation %s for guests: %v", op, err)
+}
+
+// queueGroups: of the bindings of a group, one is given each message, and so is one
+// that is in no group.
+func queueGroups(s *Session) {
+	const n = 200
+	grouped := map[string]string{"subscriptions": NamePlaceholder + "in", "queue_group": NamePlaceholder + "group"}
+	all := make(chan string, 10*n)
+	for i, guest := range []*Session{s, s.As("X", "", grouped), s.As("Y", "", grouped)} {
+		guest.Handle(deliver, func(_ context.Context, payload []byte) ([]byte, error) {
+			m, err := s.delivered(payload)
+			if err == nil {
+				all <- fmt.Sprintf("%s for %d", m.Body, i)
+			}
+			return nil, err
+		})
+	}
+	alone := inbox(s.As("Z", "", map[string]string{"subscriptions": NamePlaceholder + "in"}), n)
+	for i := range n {
+		s.perform(pub, broker(s.Name("in"), "", fmt.Appendf(nil, "%d", i)), nil)
+	}
+	seen := make(map[string]bool)
+	for range n {
+		body, _, _ := strings.Cut(Receive(s, all, "a message for the group"), " ")
+		if seen[body] {
+			s.Errorf("message %s came to two members of the group", body)
+		}
+		seen[body] = true
+		Receive(s, alone, "a message for the guest in no group")
+	}
+	for _, guest := range []string{"", "X", "Y"} { // what comes late, comes before the end
+		if err := s.unbound(guest, "").unbind(s.Context); err != nil {
+			s.Errorf("%v", err)
+		}
+	}
+	if extra := len(all); extra > 0 {
+		s.Errorf("the group was given %d messages too many", extra)
+	}
+}
+
+// deliveriesAtOnce: where the binding asks for 8 at a time, 8 guests' calls wait for
+// each other.
+func deliveriesAtOnce(s *Session) {
+	const n = 8
+	all, done := newBarrier(n), make(chan bool, n)
+	s.Handle(deliver, func(ctx context.Context, _ []byte) ([]byte, error) {
+		done <- all.wait(ctx)
+		return nil, nil
+	})
+	for range n {
+		s.perform(pub, broker(s.Name("in"), "", nil), nil)
+	}
+	for range n {
+		if !Receive(s, done, "a delivery") {
+			s.Errorf("of %d deliveries that were to be under way at once, some have not come", n)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (o *odd) Close(context.Context) error                        { return nil }
 func run(t *testing.T, o *odd, f func(s *parity.Session)) []parity.Result {
 	t.Helper()
 	suite := parity.Suite{Cases: []parity.Case{{Name: "case", Config: map[string]string{"prefix": parity.NamePlaceholder}, Run: f}}}
-	results, err := suite.Run(t.Context(), parity.Target{Name: "odd", Provider: o})
+	results, err := suite.Run(t.Context(), parity.Target{Name: "odd", Provider: o, Exact: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,8 +102,8 @@ func TestFailures(t *testing.T) {
 // error comes back as the guest's.
 func TestDispatch(t *testing.T) {
 	run(t, &odd{}, func(s *parity.Session) {
-		s.Handle("Deliver", func(payload []byte) ([]byte, error) { return slices.Concat(payload, payload), nil })
-		s.Handle("Fail", func([]byte) ([]byte, error) { return nil, errors.New("not today") })
+		s.Handle("Deliver", func(_ context.Context, payload []byte) ([]byte, error) { return slices.Concat(payload, payload), nil })
+		s.Handle("Fail", func(context.Context, []byte) ([]byte, error) { return nil, errors.New("not today") })
 		reply, err := s.Dispatch(t.Context(), "Deliver", []byte("ab"), nil)
 		if string(reply.Payload) != "abab" || err != nil {
 			t.Errorf("%q, %v", reply.Payload, err)

@@ -8,17 +8,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // step is one step of a path: .name, ."a name", [0], [-1], or .# for a length.
-var step = regexp.MustCompile(`^(?:\.([A-Za-z_$][\w$-]*)|\.?\[?("(?:[^"\\]|\\.)*")\]?|\.?\[(-?\d+)\]|\.(#))`)
+var step = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:\.([A-Za-z_$][\w$-]*)|\.?\[?("(?:[^"\\]|\\.)*")\]?|\.?\[(-?\d+)\]|\.(#))`)
+})
 
 // find follows a path through a JSON value, such as ".items[0].name". "." is the
 // value itself.
 func find(v any, path string) (any, error) {
 	at := ""
 	for rest := path; rest != "" && path != "."; {
-		m := step.FindStringSubmatch(rest)
+		m := step().FindStringSubmatch(rest)
 		if m == nil {
 			return nil, usagef("%q is no path such as .items[0].name: see %q", path, rest)
 		}
@@ -32,7 +35,7 @@ func find(v any, path string) (any, error) {
 	return v, nil
 }
 
-// take takes one step.
+// take takes one step().
 func take(v any, at string, m []string) (any, error) {
 	if at == "" {
 		at = "."

@@ -67,11 +67,14 @@ var Protocol = sync.OnceValue(func() *Rules {
 	return rules
 })
 
-var (
-	heading = regexp.MustCompile(`^#{2,4} (\d+(?:\.\d+)*)\.? (.+)$`)
-	rule    = regexp.MustCompile(`^\*\*([A-Z]+-[1-9]\d*) (MUST|SHOULD)\*\* \(([a-z, ]+)\) (.+)$`)
-	almost  = regexp.MustCompile(`^\*\*[A-Z]+-\d`)
-)
+// forms are what Parse looks for. They are compiled when they are needed: every
+// start of the program would pay for it.
+var forms = sync.OnceValue(func() (f struct{ heading, rule, almost *regexp.Regexp }) {
+	f.heading = regexp.MustCompile(`^#{2,4} (\d+(?:\.\d+)*)\.? (.+)$`)
+	f.rule = regexp.MustCompile(`^\*\*([A-Z]+-[1-9]\d*) (MUST|SHOULD)\*\* \(([a-z, ]+)\) (.+)$`)
+	f.almost = regexp.MustCompile(`^\*\*[A-Z]+-\d`)
+	return f
+})
 
 var parties = []string{"guest", "host", "provider", "signer"}
 
@@ -84,14 +87,14 @@ func Parse(document string) (*Rules, error) {
 	for paragraph := range strings.SplitSeq(document, "\n\n") {
 		line := strings.Join(strings.Fields(paragraph), " ")
 		for l := range strings.Lines(paragraph) {
-			if m := heading.FindStringSubmatch(strings.TrimSpace(l)); m != nil && !fenced {
+			if m := forms().heading.FindStringSubmatch(strings.TrimSpace(l)); m != nil && !fenced {
 				section = m[1] + " " + m[2]
 			}
 			if strings.HasPrefix(l, "```") {
 				fenced = !fenced
 			}
 		}
-		if fenced || !almost.MatchString(line) {
+		if fenced || !forms().almost.MatchString(line) {
 			continue
 		}
 		r, err := parseRule(line, section)
@@ -108,7 +111,7 @@ func Parse(document string) (*Rules, error) {
 }
 
 func parseRule(line, section string) (Rule, error) {
-	m := rule.FindStringSubmatch(line)
+	m := forms().rule.FindStringSubmatch(line)
 	if m == nil {
 		return Rule{}, fmt.Errorf("rules: %q is no rule: write **AREA-1 MUST** (guest) text", line)
 	}

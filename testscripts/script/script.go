@@ -207,7 +207,7 @@ func ContextOf(env *testscript.Env) context.Context {
 }
 
 // failure is the line that testscript writes where a script fails.
-var failure = regexp.MustCompile(`(?m)^FAIL: .*?:(\d+): (.*)$`)
+var failure = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^FAIL: .*?:(\d+): (.*)$`) })
 
 // settle makes a check of what testscript has told t.
 func (t *scriptT) settle(c *report.Check) {
@@ -225,7 +225,7 @@ func (t *scriptT) settle(c *report.Check) {
 		}
 	default:
 		c.Status, c.Log, c.Message = report.Fail, log, "failed"
-		if all := failure.FindAllStringSubmatch(log, -1); all != nil {
+		if all := failure().FindAllStringSubmatch(log, -1); all != nil {
 			last := all[len(all)-1]
 			c.Line, _ = strconv.Atoi(last[1])
 			c.Message = last[2]
