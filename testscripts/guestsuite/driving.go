@@ -74,7 +74,7 @@ func (d *driving) flag(ts *testscript.TestScript, flag, value string) {
 
 // leadingHex reads the bytes at the begin of a line, before words.
 func leadingHex(line string) (b []byte) {
-	for _, word := range strings.Fields(line) {
+	for word := range strings.FieldsSeq(line) {
 		one, err := hex.DecodeString(word)
 		if err != nil || len(one) != 1 {
 			break
