@@ -38,7 +38,7 @@ func drive(ts *testscript.TestScript, not bool, args []string) {
 	s := loaded(ts)
 	n := s.drive(script.Context(ts), d)
 	fatal(ts)
-	if n == 0 {
+	if n == 0 && s.find("hang") == nil {
 		s.skip("the module claims nothing that this could be sent to")
 	}
 	ts.Logf("%d calls", n)
