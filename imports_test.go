@@ -175,6 +175,15 @@ var rules = []rule{
 		"capability", "capability/payload/...", "testscripts/report", "testscripts/script", "wapc", "wapc/wasm", "wascap",
 		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
 	}, tests: []string{"devhost/build", "devhost/project", "templates", "testscripts/guests", "testscripts/rules", "testscripts/wat"}},
+	{packages: "testscripts/hostsuite", imports: []string{
+		"capability", "capability/keyvalue", "capability/payload/...", "emulators/nats", "emulators/redis",
+		"testscripts/report", "testscripts/script", "testscripts/wat", "wapc/wasm", "wascap",
+		natsGo, "github.com/rogpeppe/go-internal/testscript",
+	}},
+	{packages: "testscripts/waxohost", imports: []string{"capability", "devhost", "testscripts/hostsuite", "wapc", "wascap"}, tests: []string{"testscripts/report"}},
+	{packages: "testscripts/wapchost", imports: []string{"testscripts/hostsuite"}, tests: []string{
+		"testscripts/report", "github.com/rogpeppe/go-internal/lockedfile",
+	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}, tests: []string{"testscripts/rules"}},
 	{packages: "testscripts/providersuite", imports: []string{
 		"capability", "capability/eventstreams", "capability/plugin", "devhost/connect", "devhost/manifest", "testscripts/parity", "testscripts/report",
@@ -191,7 +200,7 @@ var rules = []rule{
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "templates/workflows",
-		"testscripts/guestsuite", "testscripts/project", "testscripts/providersuite", "testscripts/report", "testscripts/script",
+		"testscripts/guestsuite", "testscripts/hostsuite", "testscripts/project", "testscripts/providersuite", "testscripts/report", "testscripts/script",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
@@ -236,7 +245,7 @@ var homes = []struct {
 	{awsSDK, []string{"capability/blobstore", "emulators/s3", "harness/bench"}},
 	{smithy, []string{"capability/blobstore", "emulators/s3"}},
 	{natsSrv, []string{"emulators/nats", "capability/eventstreams", "capability/messaging"}},
-	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness", "harness/bench", "harness/containers"}},
+	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness", "harness/bench", "harness/containers", "testscripts/hostsuite"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/..."}},
 	{testcontainers, []string{"harness/containers"}},
 	{toxiproxy, []string{"harness/faults"}},

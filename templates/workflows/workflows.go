@@ -11,6 +11,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // GoVersion is the Go that waxo is installed with.
@@ -101,20 +102,20 @@ const gitlabUnit = `- go test ./...
 `
 
 // plain is a folder that needs no quotes, neither in YAML nor in a shell.
-var plain = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_./-]*$`)
+var plain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_./-]*$`) })
 
 // version is what "go install" may be told.
-var version = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+_-]*$`)
+var version = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+_-]*$`) })
 
 func fill(template string, toolchains map[Toolchain]string, indent, unit string, s Settings) ([]byte, error) {
 	folder := path.Clean(s.Folder)
-	if !plain.MatchString(folder) || strings.HasPrefix(folder, "..") || path.IsAbs(folder) {
+	if !plain().MatchString(folder) || strings.HasPrefix(folder, "..") || path.IsAbs(folder) {
 		return nil, fmt.Errorf("workflows: the folder %q has characters that workflows would have to quote: rename it", folder)
 	}
 	if s.Waxo == "" {
 		s.Waxo = "latest"
 	}
-	if !version.MatchString(s.Waxo) {
+	if !version().MatchString(s.Waxo) {
 		return nil, fmt.Errorf("workflows: %q is no version of waxo", s.Waxo)
 	}
 	if s.Toolchain != "" && s.Toolchain != Go {
