@@ -3,6 +3,8 @@ package docs
 
 import _ "embed"
 
+//go:generate go run ../testscripts/coverage/generate
+
 // Protocol is protocol.md: the protocol of guests, hosts and providers, rule by
 // rule. Package rules reads it.
 //

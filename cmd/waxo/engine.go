@@ -22,9 +22,8 @@ func newEngine(cache string, log *slog.Logger) (*wapc.Engine, error) {
 	if cache != "" {
 		return wapc.NewEngine(opts)
 	}
-	base, err := os.UserCacheDir()
-	if err == nil {
-		opts.CacheDir = filepath.Join(base, "waxo", "compiled")
+	var err error
+	if opts.CacheDir, err = ownCache(); err == nil {
 		var engine *wapc.Engine
 		if engine, err = wapc.NewEngine(opts); err == nil {
 			return engine, nil
@@ -32,6 +31,24 @@ func newEngine(cache string, log *slog.Logger) (*wapc.Engine, error) {
 	}
 	log.Warn("compiled code is kept in memory only, so each start compiles anew", "reason", err)
 	return wapc.NewEngine(&wapc.EngineOptions{InterpretFirst: true})
+}
+
+// ownCache is where the user's compiled code is kept.
+func ownCache() (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(base, "waxo", "compiled"), nil
+}
+
+// usableCache is ownCache, or empty where nothing can be kept there.
+func usableCache() string {
+	dir, err := ownCache()
+	if err != nil || os.MkdirAll(dir, 0o700) != nil {
+		return ""
+	}
+	return dir
 }
 
 // closeTimeout bounds the end of what nothing uses any more.

@@ -75,7 +75,7 @@ func TestOperations(t *testing.T) {
 	}
 	wantCode(t, call(t, p, capability.OpAdd, &keyvaluepb.AddRequest{Key: "b", Value: 1}, &answer), capability.CodeWrongKind)
 	wantCode(t, call(t, p, capability.OpSet, &keyvaluepb.SetRequest{Key: "c"}, &answer), capability.CodeTooLarge)
-	wantCode(t, call(t, p, capability.OpSet, &keyvaluepb.SetRequest{Key: "b", ExpiresS: 1}, &answer), capability.CodeUnsupported)
+	wantCode(t, call(t, p, capability.OpSet, &keyvaluepb.SetRequest{Key: "b", ExpiresS: -1}, &answer), capability.CodeInvalid)
 	add(t, p, "a", 1<<31-1, 1<<31-4)
 	wantCode(t, call(t, p, capability.OpAdd, &keyvaluepb.AddRequest{Key: "a", Value: 4}, &answer), capability.CodeOutOfRange)
 	if err := call(t, p, capability.OpDel, &keyvaluepb.DelRequest{Key: "b"}, &answer); err != nil {

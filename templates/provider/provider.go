@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/payload/keyvaluepb"
@@ -37,14 +39,14 @@ func (p *provider) Describe() capability.Descriptor {
 // in waxo.toml; this provider knows the key "max_keys". The dispatcher would call
 // the guest, which a store never does.
 func (p *provider) Bind(_ context.Context, b capability.Binding, _ capability.Dispatcher) error {
-	s := &store{values: make(map[string]string), limit: defaultKeys}
-	for key, value := range b.Config {
-		limit, err := strconv.Atoi(value)
+	s := &store{values: make(map[string]value), limit: defaultKeys}
+	for key, text := range b.Config {
+		limit, err := strconv.Atoi(text)
 		if key != "max_keys" {
 			return invalid("there is no configuration key %q: there is max_keys", key)
 		}
 		if err != nil || limit < 1 {
-			return invalid("max_keys is %q: it takes a number from 1 on", value)
+			return invalid("max_keys is %q: it takes a number from 1 on", text)
 		}
 		s.limit = limit
 	}
@@ -76,8 +78,14 @@ func (p *provider) Close(ctx context.Context) error {
 // store is what one binding keeps.
 type store struct {
 	mu     sync.Mutex
-	values map[string]string
+	values map[string]value
 	limit  int
+}
+
+// value is what a key holds.
+type value struct {
+	text  string
+	until time.Time // zero: for ever
 }
 
 // message is a payload.
@@ -95,13 +103,13 @@ func (s *store) call(c capability.Call) ([]byte, error) {
 	var err error
 	switch c.Operation {
 	case capability.OpGet:
-		answer, err = serve(c, s.get)
+		answer, err = perform(c, s.get)
 	case capability.OpSet:
-		answer, err = serve(c, s.set)
+		answer, err = perform(c, s.set)
 	case capability.OpDel:
-		answer, err = serve(c, s.del)
+		answer, err = perform(c, s.del)
 	case capability.OpAdd:
-		answer, err = serve(c, s.add)
+		answer, err = perform(c, s.add)
 	default:
 		return nil, &capability.Error{Code: capability.CodeUnsupported, Message: fmt.Sprintf("there is no operation %q here", c.Operation)}
 	}
@@ -111,7 +119,7 @@ func (s *store) call(c capability.Call) ([]byte, error) {
 	return answer.AppendProto(c.Into[:0]), nil
 }
 
-func serve[T any, P interface {
+func perform[T any, P interface {
 	*T
 	message
 }](c capability.Call, operation func(P) (message, error)) (message, error) {
@@ -123,15 +131,19 @@ func serve[T any, P interface {
 }
 
 func (s *store) get(r *keyvaluepb.GetRequest) (message, error) {
-	value, exists := s.values[r.Key]
-	return &keyvaluepb.GetResponse{Value: value, Exists: exists}, nil
+	v, exists := s.lookUp(r.Key)
+	return &keyvaluepb.GetResponse{Value: v.text, Exists: exists}, nil
 }
 
 func (s *store) set(r *keyvaluepb.SetRequest) (message, error) {
-	if r.ExpiresS != 0 {
-		return nil, &capability.Error{Code: capability.CodeUnsupported, Message: "values do not expire here"}
+	v := value{text: r.Value}
+	switch {
+	case r.ExpiresS < 0:
+		return nil, invalid("a key cannot expire after %d seconds", r.ExpiresS)
+	case r.ExpiresS > 0:
+		v.until = time.Now().Add(time.Duration(r.ExpiresS) * time.Second)
 	}
-	return &keyvaluepb.SetResponse{Value: r.Value}, s.put(r.Key, r.Value)
+	return &keyvaluepb.SetResponse{Value: r.Value}, s.put(r.Key, v)
 }
 
 func (s *store) del(r *keyvaluepb.DelRequest) (message, error) {
@@ -139,28 +151,52 @@ func (s *store) del(r *keyvaluepb.DelRequest) (message, error) {
 	return &keyvaluepb.DelResponse{Key: r.Key}, nil
 }
 
+// add leaves the end of a key that has one as it is.
 func (s *store) add(r *keyvaluepb.AddRequest) (message, error) {
+	v, exists := s.lookUp(r.Key)
 	var old int64
-	if value, ok := s.values[r.Key]; ok {
+	if exists {
 		var err error
-		if old, err = strconv.ParseInt(value, 10, 32); err != nil {
+		old, err = strconv.ParseInt(v.text, 10, 64)
+		if err != nil || strconv.FormatInt(old, 10) != v.text {
 			return nil, &capability.Error{Code: capability.CodeWrongKind, Message: fmt.Sprintf("the key %q holds no number", r.Key)}
 		}
 	}
 	sum := old + int64(r.Value)
-	if sum != int64(int32(sum)) {
+	if sum != int64(int32(sum)) || old > math.MaxInt64/2 || old < math.MinInt64/2 {
 		return nil, &capability.Error{Code: capability.CodeOutOfRange, Message: "the sum does not fit into 32 bits"}
 	}
-	return &keyvaluepb.AddResponse{Value: int32(sum)}, s.put(r.Key, strconv.FormatInt(sum, 10))
+	v.text = strconv.FormatInt(sum, 10)
+	return &keyvaluepb.AddResponse{Value: int32(sum)}, s.put(r.Key, v)
+}
+
+// lookUp returns what a key holds, and removes it where its time is over.
+func (s *store) lookUp(key string) (v value, exists bool) {
+	v, exists = s.values[key]
+	if exists && !v.until.IsZero() && !time.Now().Before(v.until) {
+		delete(s.values, key)
+		return value{}, false
+	}
+	return v, exists
 }
 
 // put stores a value where there is room.
-func (s *store) put(key, value string) error {
+func (s *store) put(key string, v value) error {
+	if _, exists := s.lookUp(key); !exists && len(s.values) >= s.limit {
+		s.sweep()
+	}
 	if _, exists := s.values[key]; !exists && len(s.values) >= s.limit {
 		return &capability.Error{Code: capability.CodeTooLarge, Message: fmt.Sprintf("there are %d keys already: delete some, or raise max_keys", s.limit)}
 	}
-	s.values[key] = value
+	s.values[key] = v
 	return nil
+}
+
+// sweep removes what nobody has looked up since its time was over.
+func (s *store) sweep() {
+	for key := range s.values {
+		s.lookUp(key)
+	}
 }
 
 func invalid(format string, args ...any) error {

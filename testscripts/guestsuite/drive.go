@@ -31,16 +31,23 @@ type request struct {
 
 // requests are those of requests.txtar, in its order.
 var requests = sync.OnceValue(func() []request {
-	var all []request
-	for _, file := range txtar.Parse(requestsFile).Files {
-		r, err := readRequest(file.Name, file.Data)
-		if err != nil {
-			panic(err) // a test reads them
-		}
-		all = append(all, r)
+	all, err := readRequests(requestsFile)
+	if err != nil {
+		panic(err) // a test reads them
 	}
 	return all
 })
+
+func readRequests(archive []byte) (all []request, err error) {
+	for _, file := range txtar.Parse(archive).Files {
+		r, err := readRequest(file.Name, file.Data)
+		if err != nil {
+			return nil, fmt.Errorf("requests: %w", err)
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
 
 func readRequest(name string, data []byte) (r request, err error) {
 	bare, _, _ := strings.Cut(name, "/")
@@ -119,7 +126,7 @@ func (s *session) chosen(d *driving) []request {
 	if all != nil || d.empty || d.size > 0 {
 		return all
 	}
-	for _, r := range requests() {
+	for _, r := range s.requests {
 		if s.lacks(r.op.Capability) == "" && (len(d.operations) == 0 || slices.Contains(d.operations, r.op.Name)) &&
 			(d.only == nil || d.only.MatchString(r.name)) && (d.all || !s.crashing[r.name]) {
 			all = append(all, r)

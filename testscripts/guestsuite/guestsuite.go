@@ -20,6 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -45,6 +47,13 @@ type Options struct {
 	// fails, as a host would refuse it.
 	AllowDev bool
 
+	// Requests are further things that the guest is asked to handle, as a txtar
+	// archive in the form of requests.txtar: those of its application. Default: none
+	// but the suite's own.
+	Requests []byte
+	// Scripts are the checks. Default: the suite's own.
+	Scripts []*script.Script
+
 	Match       *regexp.Regexp // chooses checks by their names; default all
 	Parallel    int            // checks at once; default GOMAXPROCS
 	Timeout     time.Duration  // for one check; default 1 minute
@@ -53,13 +62,14 @@ type Options struct {
 	// CacheDir is where compiled code is kept, as of wapc.EngineOptions. Default:
 	// nowhere.
 	CacheDir string
-
-	// Ended is told of each check as it ends, one at a time. Default: nobody is.
-	Ended func(report.Check)
 }
 
 // Scripts are the checks, in the order of their names.
-func Scripts() ([]*script.Script, error) { return script.ReadFS(scripts, "scripts") }
+func Scripts() ([]*script.Script, error) {
+	all, err := script.ReadFS(scripts, "scripts")
+	slices.SortFunc(all, func(a, b *script.Script) int { return strings.Compare(a.Name, b.Name) })
+	return all, err
+}
 
 // Run checks a module. Its error is ctx's, or says why nothing could be checked;
 // that a module fails is none.
@@ -67,7 +77,10 @@ func Run(ctx context.Context, module []byte, opts *Options) (*report.Report, err
 	if opts == nil {
 		opts = &Options{}
 	}
-	all, err := Scripts()
+	all, err := opts.Scripts, error(nil)
+	if all == nil {
+		all, err = Scripts()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("guestsuite: %w", err)
 	}
@@ -81,6 +94,9 @@ func Run(ctx context.Context, module []byte, opts *Options) (*report.Report, err
 		Commands: Commands(),
 		Setup:    func(env *testscript.Env) error { return setUp(env, s) },
 		Condition: func(name string) (bool, error) {
+			if !isNeed(name) {
+				return false, fmt.Errorf("there is no such condition; take a capability or one of %s", strings.Join(needs, ", "))
+			}
 			return s.lacks(name) == "", nil
 		},
 		Lacks:    s.lacks,
@@ -88,8 +104,8 @@ func Run(ctx context.Context, module []byte, opts *Options) (*report.Report, err
 		Parallel: opts.Parallel,
 		Timeout:  opts.Timeout,
 		Shuffle:  true,
-		Ended:    opts.Ended,
 	})
+	checks = append(checks, s.runs(opts.Match)...)
 	if err = errors.Join(err, s.close(context.WithoutCancel(ctx))); err != nil {
 		return nil, fmt.Errorf("guestsuite: %w", err)
 	}

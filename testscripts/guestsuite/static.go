@@ -25,11 +25,6 @@ func staticCommands() []script.Command {
 			Example: "valid",
 		},
 		{
-			Name: "runnable", Run: runnable,
-			Short:   "Expects that the engine takes the module, so that it could be run.",
-			Example: "runnable",
-		},
-		{
 			Name: "features", Run: features,
 			Short:   "Prints what the module uses beyond WebAssembly 2.0, a line each.",
 			Example: "features\n! stdout .",
@@ -76,15 +71,6 @@ func valid(ts *testscript.TestScript, not bool, args []string) {
 	s := sessionOf(ts)
 	if format := new(wapc.FormatError); errors.As(s.refused, &format) && s.beyond() == nil {
 		ts.Fatalf("the engine refuses the module: %v", format.Err)
-	}
-}
-
-func runnable(ts *testscript.TestScript, not bool, args []string) {
-	if not || len(args) > 0 {
-		usage(ts, "runnable")
-	}
-	if err := sessionOf(ts).refused; err != nil {
-		ts.Fatalf("the engine refuses the module, so nothing of it was run: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/payload/registry"
+	"github.com/waxosuit/waxo/testscripts/report"
 	"github.com/waxosuit/waxo/wapc"
 	"github.com/waxosuit/waxo/wapc/wasm"
 	"github.com/waxosuit/waxo/wascap"
@@ -26,6 +28,8 @@ type subject struct {
 	claims       *wascap.Claims      // nil: there are none that can be read
 	capabilities []string            // what the module claims, or is taken to
 	generation   capability.Generation
+
+	requests []request
 
 	parts  *wasm.Module // nil: see broken
 	broken error        // why the module cannot be taken apart
@@ -53,13 +57,22 @@ const (
 	needHandler  = "operations" // it claims a capability whose operations a guest handles
 )
 
+var needs = []string{needSigning, needClaims, needParts, needCode, needInstance, needAnswers, needHealth, needHandler}
+
+// isNeed tells whether a word is one of those, or the name of a capability.
+func isNeed(word string) bool { return slices.Contains(needs, word) || strings.Contains(word, ":") }
+
 func newSubject(ctx context.Context, module []byte, opts *Options) (*subject, error) {
 	s := &subject{opts: opts, module: module, missing: make(map[string]string)}
+	var err error
+	if s.requests, err = readRequests(opts.Requests); err != nil {
+		return nil, err
+	}
+	s.requests = slices.Concat(requests(), s.requests)
 	s.readClaims()
 	if s.parts, s.broken = wasm.Decode(module); s.broken != nil {
 		s.missing[needParts] = "the module cannot be taken apart: " + s.broken.Error()
 	}
-	var err error
 	if s.engine, err = wapc.NewEngine(&wapc.EngineOptions{CacheDir: opts.CacheDir, Traced: true}); err != nil {
 		return nil, err
 	}
@@ -125,6 +138,21 @@ func (s *subject) tryOut(ctx context.Context) error {
 	}
 	s.crashing = play.crashed
 	return ctx.Err()
+}
+
+// runs is a check about no rule: a module of which nothing could be run has not
+// been checked.
+func (s *subject) runs(match *regexp.Regexp) []report.Check {
+	c := report.Check{
+		Name: "module-runs", Title: "The engine takes the module: else little of it can be looked at.", Status: report.Pass,
+	}
+	if s.refused != nil {
+		c.Status, c.Message = report.Fail, "the engine refuses the module, so nothing of it was run: "+s.refused.Error()
+	}
+	if match != nil && !match.MatchString(c.Name) {
+		return nil
+	}
+	return []report.Check{c}
 }
 
 // lacks says why something cannot be had of the module, or returns "".

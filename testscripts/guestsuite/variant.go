@@ -1,7 +1,6 @@
 package guestsuite
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/waxosuit/waxo/capability"
@@ -24,36 +23,65 @@ const (
 	aMessage
 )
 
-// shapes are those of the messages that guests handle, by field number.
-var shapes = map[string]map[int]shape{
-	capability.OpHandleRequest:  {1: aText, 2: aText, 3: aText, 4: anEntry, 5: someBytes},
-	capability.OpDeliverMessage: {1: aMessage},
-	capability.OpDeliverEvent:   {1: aText, 2: aText, 3: anEntry},
-	capability.OpReceiveChunk:   {1: aNumber, 2: aText, 3: aText, 4: aNumber, 5: aNumber, 6: someBytes},
+// shapes are those of the fields of a message that guests handle, by their numbers
+// less one.
+func shapes(operation string) []shape {
+	switch operation {
+	case capability.OpHandleRequest:
+		return []shape{aText, aText, aText, anEntry, someBytes}
+	case capability.OpDeliverMessage:
+		return []shape{aMessage}
+	case capability.OpDeliverEvent:
+		return []shape{aText, aText, anEntry}
+	case capability.OpReceiveChunk:
+		return []shape{aNumber, aText, aText, aNumber, aNumber, someBytes}
+	}
+	return nil
 }
 
-// variants are what "drive -as" knows, by name.
-var variants = map[string]struct {
-	what string
-	make variant
+// shapeOf is that of a field; 0 if there is no such field.
+func shapeOf(operation string, number int) shape {
+	if all := shapes(operation); number >= 1 && number <= len(all) {
+		return all[number-1]
+	}
+	return 0
+}
+
+// variants are what "drive -as" knows. They rewrite each field, or a message.
+var variants = []struct {
+	name, what string
+	field      func(f field, is shape) []field
+	message    variant
 }{
-	"explicit-defaults": {"fields that are not there, with their default value", explicitDefaults},
-	"reversed":          {"the fields in reversed order", reversed},
-	"unknown-fields":    {"with fields that the message does not have, of every wire type but groups", eachField(unknownFields)},
-	"unknown-groups":    {"with groups that the message does not have", eachField(unknownGroups)},
-	"repeated-fields":   {"each field that is no map and no message twice, first with another value", eachField(repeatedFields)},
-	"repeated-entries":  {"each entry of a map twice, first with another value", eachField(repeatedEntries)},
-	"bare-entries":      {"entries of maps without keys and values that are empty", eachField(bareEntries)},
-	"split-message":     {"a message within it once for each of its fields", eachField(splitMessage)},
-	"long-varints":      {"varints longer than need be", longVarints},
-	"other-types":       {"each field also with another wire type than its own", eachField(otherTypes)},
+	{"bare-entries", "entries of maps without keys and values that are empty", bareEntries, nil},
+	{"explicit-defaults", "fields that are not there, with their default value", nil, explicitDefaults},
+	{"long-varints", "varints longer than need be", nil, longVarints},
+	{"other-types", "each field also with another wire type than its own", otherTypes, nil},
+	{"repeated-entries", "each entry of a map twice, first with another value", repeatedEntries, nil},
+	{"repeated-fields", "each field that is no map and no message twice, first with another value", repeatedFields, nil},
+	{"reversed", "the fields in reversed order", nil, reversed},
+	{"split-message", "a message within it once for each of its fields", splitMessage, nil},
+	{"unknown-fields", "with fields that the message does not have, of every wire type but groups", unknownFields, nil},
+	{"unknown-groups", "with groups that the message does not have", unknownGroups, nil},
+}
+
+// variantOf finds a variant by its name; nil: there is none.
+func variantOf(name string) variant {
+	for _, v := range variants {
+		if v.name == name && v.message != nil {
+			return v.message
+		} else if v.name == name {
+			return eachField(v.field)
+		}
+	}
+	return nil
 }
 
 func explicitDefaults(op registry.Operation, payload []byte) ([]byte, bool) {
 	fields, err := fieldsOf(payload)
 	before := len(fields)
-	for _, number := range slices.Sorted(maps.Keys(shapes[op.Name])) {
-		is := shapes[op.Name][number]
+	for i, is := range shapes(op.Name) {
+		number := i + 1
 		if is == anEntry || is == aMessage || slices.ContainsFunc(fields, func(f field) bool { return f.number == number }) {
 			continue // an entry is one of a map, and a message that is empty is one
 		}
@@ -83,7 +111,7 @@ func eachField(rewrite func(f field, is shape) []field) variant {
 		var out []field
 		changed := false
 		for _, f := range fields {
-			if other := rewrite(f, shapes[op.Name][f.number]); other != nil {
+			if other := rewrite(f, shapeOf(op.Name, f.number)); other != nil {
 				out, changed = append(out, other...), true
 			} else {
 				out = append(out, f)

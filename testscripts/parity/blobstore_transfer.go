@@ -31,7 +31,7 @@ func startUploads(b *blobs) {
 func outOfOrder(b *blobs) {
 	k := "of " + b.named("k")
 	b.make()
-	b.Want(startUp, announce(b.box, "k", 5, 2), transfer(b.box, "k", 5, 2))
+	b.perform(startUp, announce(b.box, "k", 5, 2), nil)
 	b.WantError(upPut, chunk(2, b.box, "k", "e"), "invalid: the chunk 2 "+k+" does not come next: chunk 0 does; it was not stored")
 	b.WantError(upPut, chunk(1, b.box, "k", "cd"), "invalid: the chunk 1 "+k+" does not come next: chunk 0 does; it was not stored")
 	b.WantError(upPut, chunk(0, b.box, "k", "a"), "invalid: the chunk 0 "+k+" has 1 bytes instead of 2; it was not stored")
@@ -97,9 +97,9 @@ func emptyBlob(b *blobs) {
 
 func oneAtATime(b *blobs) {
 	b.make()
-	b.Want(startUp, announce(b.box, "k", 4, 2), transfer(b.box, "k", 4, 2))
+	b.perform(startUp, announce(b.box, "k", 4, 2), nil)
 	b.WantError(startUp, announce(b.box, "k", 4, 2), "conflict: an upload of "+b.named("k")+" is under way already...")
-	b.Want(startUp, announce(b.box, "l", 4, 2), transfer(b.box, "l", 4, 2))
+	b.perform(startUp, announce(b.box, "l", 4, 2), nil)
 	b.Want(upPut, chunk(0, b.box, "k", "ab"), nil)
 	b.Want(upPut, chunk(0, b.box, "l", "xy"), nil)
 	b.WantError(startUp, announce(b.box, "k", 4, 2), "conflict: an upload of "+b.named("k")+" is under way already...")
@@ -107,7 +107,7 @@ func oneAtATime(b *blobs) {
 	b.Want(upPut, chunk(1, b.box, "k", "cd"), nil)
 	b.holds(b.box, "k", "abcd")
 	b.holds(b.box, "l", "xyz!")
-	b.Want(startUp, announce(b.box, "k", 4, 2), transfer(b.box, "k", 4, 2)) // that one is over
+	b.perform(startUp, announce(b.box, "k", 4, 2), nil) // that one is over
 }
 
 func noUpload(b *blobs) {

@@ -146,7 +146,9 @@ func (c contract) unknownConfig(s *Session) {
 	config := s.config(c.more(s))
 	config["no_provider_has_this_key"] = "1"
 	err := s.target.Provider.Bind(s.Context, capability.Binding{BindingID: other.id, GuestName: guestName, Config: config}, other)
-	s.undo(other.unbind)
+	if err == nil {
+		s.undo(other.unbind)
+	}
 	s.wantError("Bind with an unknown key in its configuration", err, "invalid: ...")
 	c.refused(other, "after a Bind that failed")
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	pb "github.com/waxosuit/waxo/capability/payload/httppb"
@@ -202,19 +201,13 @@ func slowServer(s *Session) {
 // come.
 func requestsSideBySide(s *Session) {
 	const n = 32
-	var arrived atomic.Int32
-	all := make(chan struct{})
+	all := newBarrier(n)
 	s.origin.handle(func(w http.ResponseWriter, r *http.Request) {
-		if arrived.Add(1) == n {
-			close(all)
-		}
-		select {
-		case <-all:
-			answerRequest(w, r)
-		case <-time.After(receiveTimeout / 2):
+		if !all.wait(r.Context()) {
 			w.WriteHeader(http.StatusGatewayTimeout)
-		case <-r.Context().Done():
+			return
 		}
+		answerRequest(w, r)
 	})
 	var calls sync.WaitGroup
 	for i := range n {

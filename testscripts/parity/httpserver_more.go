@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
@@ -176,20 +175,12 @@ func goneClient(h *site) {
 // handledAtOnce: 32 requests, each of which the guest answers when all have come.
 func handledAtOnce(h *site) {
 	const n = 32
-	var arrived atomic.Int32
-	all := make(chan struct{})
+	all := newBarrier(n)
 	h.answer = func(ctx context.Context, r *pb.Request) ([]byte, error) {
-		if arrived.Add(1) == n {
-			close(all)
-		}
-		select {
-		case <-all:
-			return (&pb.Response{Body: []byte(r.Path)}).AppendProto(nil), nil
-		case <-time.After(receiveTimeout / 2):
+		if !all.wait(ctx) {
 			return nil, errors.New("the others have not come")
-		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
+		return (&pb.Response{Body: []byte(r.Path)}).AppendProto(nil), nil
 	}
 	var clients sync.WaitGroup
 	for i := range n {

@@ -26,9 +26,9 @@ func KeyValue() Suite {
 	suite.Cases = append(suite.Cases, keyValueCases()...)
 	c := contract{
 		sample: func(s *Session) (string, Message) {
-			return set, &pb.SetRequest{Key: s.Name("sample"), Value: "sample", ExpiresS: 1000}
+			return set, &pb.SetRequest{Key: s.Name("sample"), Value: "sample"}
 		},
-		decoy:      func(s *Session) Message { return &pb.SetRequest{Key: s.Name("decoy"), Value: "decoy", ExpiresS: 2000} },
+		decoy:      func(s *Session) Message { return &pb.SetRequest{Key: s.Name("decoy"), Value: "decoy"} },
 		answer:     func() Message { return new(pb.SetResponse) },
 		empty:      get,
 		text:       1,

@@ -106,7 +106,7 @@ func expiryOfFormer(s *Session) {
 }
 
 // callers is how many call at once.
-const callers = 500
+const callers = 200
 
 // atOnce has many call at the same time.
 func (s *Session) atOnce(call func(i int)) {

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/waxosuit/waxo/capability"
 	pb "github.com/waxosuit/waxo/capability/payload/messagingpb"
@@ -176,7 +174,7 @@ func publishedAndGone(s *Session) {
 
 func messageInParts(s *Session) {
 	messages := inbox(s, 1)
-	payload := append(broker("another", "", []byte("body")).AppendProto(nil), broker(s.Name("in"), "", nil).AppendProto(nil)...)
+	payload := append(broker(s.Name("another"), "", []byte("body")).AppendProto(nil), broker(s.Name("in"), "", nil).AppendProto(nil)...)
 	if _, err := s.Quiet(pub, payload); err != nil {
 		s.Fatalf("%s %q: %v", pub, payload, err)
 	}
@@ -329,29 +327,17 @@ func queueGroups(s *Session) {
 // each other.
 func deliveriesAtOnce(s *Session) {
 	const n = 8
-	var inHand atomic.Int32
-	all := make(chan struct{})
-	done := make(chan error, n)
+	all, done := newBarrier(n), make(chan bool, n)
 	s.Handle(deliver, func(ctx context.Context, _ []byte) ([]byte, error) {
-		if inHand.Add(1) == n {
-			close(all)
-		}
-		select {
-		case <-all:
-			done <- nil
-		case <-ctx.Done():
-			done <- ctx.Err()
-		case <-time.After(receiveTimeout / 2):
-			done <- errors.New("the others have not come")
-		}
+		done <- all.wait(ctx)
 		return nil, nil
 	})
 	for range n {
 		s.perform(pub, broker(s.Name("in"), "", nil), nil)
 	}
 	for range n {
-		if err := Receive(s, done, "a delivery"); err != nil {
-			s.Errorf("%d deliveries were to be under way at once: %v", n, err)
+		if !Receive(s, done, "a delivery") {
+			s.Errorf("of %d deliveries that were to be under way at once, some have not come", n)
 		}
 	}
 }

@@ -138,6 +138,19 @@ func (s Suite) Run(ctx context.Context, t Target) ([]Result, error) {
 	return results, ctx.Err()
 }
 
+// Probe binds a guest to the target and ends that again. The error is that of Bind.
+func (s Suite) Probe(ctx context.Context, t Target) error {
+	session := newSession(ctx, s, t, 0)
+	session.undo(session.forget)
+	config := map[string]string(nil)
+	if t.Forget != nil {
+		config = map[string]string{"prefix": NamePlaceholder} // or what it leaves would be somebody's
+	}
+	err := session.bind(config)
+	session.end()
+	return err
+}
+
 func (s Suite) run(ctx context.Context, t Target, c Case, number int) Result {
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
@@ -193,10 +206,16 @@ func (s *Session) bindFor(c Case) {
 }
 
 // bind binds the session's guest, without the optional keys where they are not
-// known.
+// known. A service that does not answer at once may be busy: it is tried again.
 func (s *Session) bind(config map[string]string) error {
 	b := capability.Binding{BindingID: s.id, GuestName: guestName, Config: s.config(config)}
-	err := s.target.Provider.Bind(s.Context, b, s)
+	var err error
+	for range 3 {
+		err = s.target.Provider.Bind(s.Context, b, s)
+		if !errors.Is(err, &capability.Error{Code: capability.CodeUnavailable}) && !errors.Is(err, &capability.Error{Code: capability.CodeDeadline}) {
+			break
+		}
+	}
 	if errors.Is(err, &capability.Error{Code: capability.CodeInvalid}) && !s.target.Exact && len(s.optional) > 0 {
 		for _, key := range s.optional {
 			delete(b.Config, key)
@@ -209,7 +228,18 @@ func (s *Session) bind(config map[string]string) error {
 	s.mu.Lock()
 	s.bound = append(s.bound, b.Config)
 	s.mu.Unlock()
-	s.undo(s.unbind)
+	s.guest.Lock()
+	s.stands, s.last = true, b.Config
+	s.guest.Unlock()
+	s.undo(func(ctx context.Context) error {
+		s.guest.Lock()
+		stands := s.stands
+		s.guest.Unlock()
+		if !stands {
+			return nil
+		}
+		return s.unbind(ctx)
+	})
 	return nil
 }
 
@@ -275,5 +305,8 @@ func (s *Session) unbind(ctx context.Context) error {
 	if err := s.target.Provider.Unbind(ctx, s.id); err != nil {
 		return fmt.Errorf("Unbind: %w", err)
 	}
+	s.guest.Lock()
+	s.stands = false
+	s.guest.Unlock()
 	return nil
 }

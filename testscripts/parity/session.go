@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
@@ -41,10 +42,14 @@ type Session struct {
 
 	guest    sync.Mutex // guards what follows
 	handlers map[string]handler
+	stands   bool              // its binding
+	last     map[string]string // the configuration of that, also when it has ended
 }
 
 // record is what a conversation leaves.
 type record struct {
+	provider capability.Provider // of the target
+
 	mu         sync.Mutex
 	prefix     string
 	aliases    []alias
@@ -89,7 +94,7 @@ type ended struct{}
 func newSession(ctx context.Context, suite Suite, t Target, number int) *Session {
 	p := prefix()
 	return &Session{
-		Context: ctx, suite: suite, target: t, prefix: p, record: &record{prefix: p},
+		Context: ctx, suite: suite, target: t, prefix: p, record: &record{provider: t.Provider, prefix: p},
 		id:       capability.BindingID{Guest: fmt.Sprintf("MPARITY%s%d", strings.ToUpper(p), number), Name: capability.DefaultBinding},
 		handlers: make(map[string]handler),
 	}
@@ -309,6 +314,39 @@ func ordered[K cmp.Ordered, V any](m map[K]V) iter.Seq2[K, V] {
 	}
 }
 
+// barrier holds those who come until all have come. Where they do not, nobody waits
+// any more.
+type barrier struct {
+	missing atomic.Int32
+	open    chan struct{} // closed when all have come
+	broken  chan struct{} // closed when one has waited in vain
+	breaks  sync.Once
+}
+
+func newBarrier(n int32) *barrier {
+	b := &barrier{open: make(chan struct{}), broken: make(chan struct{})}
+	b.missing.Store(n)
+	return b
+}
+
+// wait tells whether all have come.
+func (b *barrier) wait(ctx context.Context) bool {
+	if b.missing.Add(-1) == 0 {
+		close(b.open)
+	}
+	timer := time.NewTimer(receiveTimeout / 2)
+	defer timer.Stop()
+	select {
+	case <-b.open:
+		return true
+	case <-b.broken:
+	case <-ctx.Done():
+	case <-timer.C:
+		b.breaks.Do(func() { close(b.broken) })
+	}
+	return false
+}
+
 // undo has f called at the end of the case, before what was done earlier is undone.
 func (s *Session) undo(f func(ctx context.Context) error) {
 	s.mu.Lock()
@@ -332,7 +370,7 @@ func (s *Session) undoOnce(operation string, payload []byte) {
 	}
 	s.undone[key] = true
 	s.undos = append(s.undos, func(ctx context.Context) error {
-		_, err := s.target.Provider.Call(ctx, capability.Call{BindingID: s.id, Operation: operation, Payload: payload})
+		err := s.remove(ctx, operation, payload)
 		if err == nil {
 			return nil
 		}
@@ -342,6 +380,27 @@ func (s *Session) undoOnce(operation string, payload []byte) {
 		}
 		return fmt.Errorf("%s: %w", operation, err)
 	})
+}
+
+// remove calls an operation that removes something: where the session's binding, or
+// its provider, has ended, for another guest.
+func (s *Session) remove(ctx context.Context, operation string, payload []byte) error {
+	c := capability.Call{BindingID: s.id, Operation: operation, Payload: payload}
+	s.guest.Lock()
+	stands, config := s.stands, s.last
+	s.guest.Unlock()
+	if stands || config == nil {
+		_, err := s.target.Provider.Call(ctx, c)
+		if config == nil || !errors.Is(err, &capability.Error{Code: capability.CodeUnavailable}) {
+			return err
+		}
+	}
+	c.Guest += "REMOVER"
+	if err := s.provider.Bind(ctx, capability.Binding{BindingID: c.BindingID, GuestName: guestName, Config: config}, s); err != nil {
+		return err
+	}
+	_, err := s.provider.Call(ctx, c)
+	return errors.Join(err, s.provider.Unbind(ctx, c.BindingID))
 }
 
 // Note adds a line to the transcript.
@@ -360,7 +419,7 @@ func (s *Session) Errorf(format string, args ...any) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failures = append(s.failures, string(s.neutral([]byte(line))))
+	s.failures = append(s.failures, s.short(line))
 }
 
 // Fatalf does the same and ends the conversation. It must be called from the
@@ -373,7 +432,7 @@ func (s *Session) Fatalf(format string, args ...any) {
 // Skip ends a conversation that has nothing to talk about, and says why.
 func (s *Session) Skip(format string, args ...any) {
 	s.mu.Lock()
-	s.skipped = string(s.neutral(fmt.Appendf(nil, format, args...)))
+	s.skipped = s.short(fmt.Sprintf(format, args...))
 	s.mu.Unlock()
 	panic(ended{})
 }
@@ -383,6 +442,9 @@ func (r *record) clean(b []byte) []byte {
 	defer r.mu.Unlock()
 	return r.neutral(b)
 }
+
+// short is a text for people: the prefix of names, which is gone at the end, is "~".
+func (r *record) short(text string) string { return strings.ReplaceAll(text, r.prefix, "~") }
 
 // neutral replaces what differs from run to run. r.mu is held.
 func (r *record) neutral(b []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -39,12 +40,7 @@ func (l *log) logger() *slog.Logger { return slog.New(&handler{log: l}) }
 func (l *log) find(pattern *regexp.Regexp) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, line := range l.lines {
-		if pattern.MatchString(line) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(l.lines, pattern.MatchString)
 }
 
 // clear forgets all lines.

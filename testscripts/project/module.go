@@ -95,7 +95,7 @@ func overlay(to, from string) error {
 			return err
 		}
 		switch {
-		case entry.IsDir() && slices.Contains([]string{manifest.StateDir, ".git", "node_modules", "target"}, entry.Name()):
+		case entry.IsDir() && slices.Contains([]string{manifest.StateDir, ".git", ".cache", "node_modules", "target"}, entry.Name()):
 			return filepath.SkipDir
 		case entry.IsDir():
 			return os.MkdirAll(filepath.Join(to, rel), 0o777)

@@ -17,6 +17,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -139,10 +140,8 @@ func lacks(g *Guest, providers, need string) string {
 	if err := manifest.CheckCapability(need); err != nil {
 		return fmt.Sprintf("it needs %q, which is no capability, and neither embedded nor container", need)
 	}
-	for _, c := range g.Manifest.Capabilities {
-		if c == need {
-			return ""
-		}
+	if slices.Contains(g.Manifest.Capabilities, need) {
+		return ""
 	}
 	return "the guest does not claim " + need
 }

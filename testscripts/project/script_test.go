@@ -155,6 +155,8 @@ http -H 'Content-Type: text/x' POST / @file
 stdout '^text/x'
 http GET /away
 status 302
+http GET /healthz
+json .status healthy
 -- file --
 some
 bytes

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/httpserver"
 	"github.com/waxosuit/waxo/capability/plugin"
 	"github.com/waxosuit/waxo/devhost"
+	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/fault"
 	"github.com/waxosuit/waxo/devhost/manifest"
@@ -74,7 +76,8 @@ type Stand struct {
 
 	binds []devhost.Bind // as they were connected
 	host  *devhost.Host  // nil: no guest runs
-	guest string         // the key of the one that runs or ran
+	own   *admin.Endpoints
+	guest string // the key of the one that runs or ran
 }
 
 // NewStand makes a stand. Nothing runs yet.
@@ -92,6 +95,8 @@ func NewStand(opts *StandOptions) (*Stand, error) {
 	s.connections = connect.New(&connect.Options{
 		Log: s.opts.Log, Lookup: s.opts.Lookup, Proxy: s.opts.Proxy, Plugins: s.opts.Plugins, Caps: s.opts.Caps,
 		Now: s.opts.Now, Containers: s.opts.Containers,
+		// As waxo run has it: a test that asks the guest there would mislead.
+		HTTP: &httpserver.Options{Wrap: func(guest http.Handler) http.Handler { return s.own.Wrap(guest) }},
 	})
 	s.faults = fault.New(&fault.Options{Log: s.opts.Log})
 	return s, nil
@@ -138,14 +143,22 @@ func (s *Stand) Start(ctx context.Context, module []byte, m *manifest.Manifest) 
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-			defer cancel()
-			err = errors.Join(err, host.Close(ending))
-		}
-	}()
-	guest, err := host.Prepare(ctx, module, nil)
+	own, err := admin.New(&admin.Options{Host: host, Development: true, Log: s.opts.Log})
+	if err != nil {
+		return err
+	}
+	s.host, s.own = host, own
+	if err := s.serve(ctx, module, m); err != nil {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		return errors.Join(err, s.Stop(ending))
+	}
+	return nil
+}
+
+// serve has the new host serve a module.
+func (s *Stand) serve(ctx context.Context, module []byte, m *manifest.Manifest) error {
+	guest, err := s.host.Prepare(ctx, module, nil)
 	if err != nil {
 		return err
 	}
@@ -153,14 +166,11 @@ func (s *Stand) Start(ctx context.Context, module []byte, m *manifest.Manifest) 
 	if err := s.connect(ctx, m, claims.Capabilities); err != nil {
 		return errors.Join(err, guest.Close(context.WithoutCancel(ctx)))
 	}
-	if err := host.Activate(guest); err != nil {
-		return err
+	if err := s.host.Activate(guest); err != nil {
+		return errors.Join(err, guest.Close(context.WithoutCancel(ctx)))
 	}
-	if err := host.Bind(ctx, devhost.Identity{Key: claims.Subject, Name: claims.Name}, s.wrapped()); err != nil {
-		return err
-	}
-	s.host, s.guest = host, claims.Subject
-	return nil
+	s.guest = claims.Subject
+	return s.host.Bind(ctx, devhost.Identity{Key: claims.Subject, Name: claims.Name}, s.wrapped())
 }
 
 // wrapped are the bindings with what may go wrong with them.
@@ -179,6 +189,7 @@ func (s *Stand) Stop(ctx context.Context) error {
 		return nil
 	}
 	s.host = nil
+	defer s.own.Close()
 	return host.Close(ctx)
 }
 

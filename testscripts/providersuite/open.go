@@ -63,7 +63,7 @@ func (o *Options) open(ctx context.Context, t *Target) ([]*opened, error) {
 // names.
 func (o *Options) openOwn(ctx context.Context, t *Target, id string) (*opened, error) {
 	book := parity.NewLogbook()
-	log := o.log()
+	log := slog.New(slog.DiscardHandler) // guests fail here on purpose, and nobody wants to read of it
 	if id == capability.Logging {
 		log = slog.New(book)
 	}
@@ -143,12 +143,17 @@ func (o *Options) openPlugins(ctx context.Context, t *Target) ([]*opened, error)
 }
 
 func (o *Options) plugged(t *Target, p *plugin.Provider) *opened {
+	quietly := plugin.Options{}
+	if o.Plugins != nil {
+		quietly = *o.Plugins
+	}
+	quietly.Log = nil // what is to be said of the plugin was said
 	return &opened{
 		suite: suiteOf(p.Describe().Capability), close: p.Close,
 		target: parity.Target{
 			Name: t.name, Provider: p, Config: maps.Clone(o.Config),
 			Open: func(ctx context.Context) (capability.Provider, error) {
-				again, err := plugin.Open(ctx, p.File(), o.Plugins)
+				again, err := plugin.Open(ctx, p.File(), &quietly)
 				if err != nil {
 					return nil, err // no provider, rather than one that is nil
 				}

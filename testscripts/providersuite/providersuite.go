@@ -15,13 +15,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/plugin"
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/testscripts/parity"
@@ -45,12 +45,7 @@ type Options struct {
 
 	// Containers starts services in containers. Default: a container is an error.
 	Containers connect.Containers
-
-	// Log is told what becomes of providers and services. Default: nobody is.
-	Log *slog.Logger
 }
-
-func (o *Options) log() *slog.Logger { return cmp.Or(o.Log, slog.New(slog.DiscardHandler)) }
 
 // Run runs the suites of a target. The error says why they could not be run.
 func Run(ctx context.Context, t *Target, opts *Options) (*report.Report, error) {
@@ -94,6 +89,9 @@ func run(ctx context.Context, opts *Options, targets ...*Target) (_ *report.Repo
 			return nil, err
 		}
 	}
+	if err := probe(ctx, slices.Concat(all...)); err != nil {
+		return nil, err
+	}
 	outcomes, err := opts.play(ctx, all)
 	if err != nil {
 		return nil, err
@@ -120,6 +118,25 @@ func shut(ctx context.Context, all []*opened) error {
 		ending.Go(func() { errs[i] = one.close(ctx) })
 	}
 	ending.Wait()
+	return errors.Join(errs...)
+}
+
+// probe binds a guest to each provider, so that one that cannot be reached, or that
+// lacks a configuration, is told of once.
+func probe(ctx context.Context, all []*opened) error {
+	var errs []error
+	for _, one := range all {
+		if one.suite.Capability == capability.HTTPServer {
+			continue // it would listen on a port that somebody else may have
+		}
+		err := one.suite.Probe(ctx, one.target)
+		switch {
+		case errors.Is(err, &capability.Error{Code: capability.CodeInvalid}):
+			errs = append(errs, fmt.Errorf("%s: %s does not take its configuration: %w; --config KEY=VALUE adds to it", one.target.Name, one.suite.Capability, err))
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %s cannot be bound: %w", one.target.Name, one.suite.Capability, err))
+		}
+	}
 	return errors.Join(errs...)
 }
 

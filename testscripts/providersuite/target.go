@@ -130,7 +130,7 @@ func parseURL(text string) (*Target, error) {
 	if scheme == "s3" {
 		t.url = "https://" + rest
 	}
-	t.name = scheme + "://..." // a list of servers is no URL
+	t.name = scheme + "://..."
 	if u, err := url.Parse(text); err == nil {
 		t.name = u.Redacted()
 	}

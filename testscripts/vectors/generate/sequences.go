@@ -153,9 +153,9 @@ func logSequences() []sequence {
 		seq("lines in their order", "CALL-35", logged(one("a:b!Do", "", steps{logs("one"), asks(), logs("two"), responds("y"), logs("drei 🙂")}, 1, answer("y")), "one", "two", "drei 🙂")),
 		seq("lines of a call that fails", "CALL-35", logged(one("a:b!Do", "", steps{logs("before"), reports("no"), logs("after")}, 0, failure("no")), "before", "after")),
 		seq("lines of a call that traps", "CALL-35", logged(one("a:b!Do", "", steps{logs("last words"), traps}, 1, broken), "last words")),
-		seq("a line is copied when it is handed over", "CALL-23", logged(one("a:b!Do", "", steps{logs("mine"), overwrites}, 1, answer("")), "mine")),
-		seq("a line of 16 KiB", "CALL-36", logged(one("a:b!Do", "", steps{logs(strings.Repeat("x", 16<<10))}, 1, answer("")), strings.Repeat("x", 16<<10))),
-		seq("a line that is not UTF-8", "CALL-37", logged(one("a:b!Do", "", steps{raw("__console_log", "a\xffb", "data", "3")}, 1, answer("")), "a\ufffdb")),
+		seq("a line is copied when it is handed over", "CALL-23", logged(one("a:b!Do", "", steps{logs("mine"), overwrites, responds("y")}, 1, answer("y")), "mine")),
+		seq("a line of 16 KiB", "CALL-36", logged(one("a:b!Do", "", steps{logs(strings.Repeat("x", 16<<10)), responds("y")}, 1, answer("y")), strings.Repeat("x", 16<<10))),
+		seq("a line that is not UTF-8", "CALL-37", logged(one("a:b!Do", "", steps{raw("__console_log", "a\xffb", "data", "3"), responds("y")}, 1, answer("y")), "a\ufffdb")),
 		seq("an error that is not UTF-8", "CALL-37", one("a:b!Do", "", steps{raw("__guest_error", "a\xffb", "data", "3")}, 0, failure("a\ufffdb"))),
 	}
 }
