@@ -34,7 +34,7 @@ func httpCommands() []script.Command {
 		{
 			Name: "answer", Args: "NAME STATUS [BODY] | -any COUNT STATUS [BODY]",
 			Short:   "Wait for the answer to the request that `http -as NAME` sent, or to the next so many of those under way, and expect a status and a body.",
-			Example: "host guest.wat\nhttp -as one GET / 200\nanswer one 200\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
+			Example: "host guest.wat\nhttp -as one GET /\nanswer one 200\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
 			Name: "many", Args: "[-as NAME] COUNT AT-ONCE METHOD PATH STATUS [BODY]",

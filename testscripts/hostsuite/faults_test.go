@@ -83,7 +83,7 @@ type faultyReport struct {
 	Passed, Failed, Warned int
 	Checks                 []struct {
 		Name, Status, Message, Log string
-		Rules                 []struct{ ID string }
+		Rules                      []struct{ ID string }
 	}
 }
 
