@@ -179,7 +179,7 @@ var rules = []rule{
 		"capability", "capability/keyvalue", "capability/payload/...", "emulators/nats", "emulators/redis",
 		"testscripts/report", "testscripts/script", "testscripts/wat", "wapc/wasm", "wascap",
 		natsGo, "github.com/rogpeppe/go-internal/testscript",
-	}},
+	}, tests: []string{"testscripts/rules", "testscripts/waxohost"}},
 	{packages: "testscripts/waxohost", imports: []string{"capability", "devhost", "testscripts/hostsuite", "wapc", "wascap"}, tests: []string{"testscripts/report"}},
 	{packages: "testscripts/wapchost", imports: []string{"testscripts/hostsuite"}, tests: []string{
 		"testscripts/report", "github.com/rogpeppe/go-internal/lockedfile",

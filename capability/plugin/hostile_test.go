@@ -119,6 +119,12 @@ func (h handMade) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Grpc-Status", "0")
 }
 
+// The tags of fields of protobuf: the first as a number, the second as bytes.
+const (
+	number1 = 1 << 3
+	bytes2  = 2<<3 | 2
+)
+
 // framed is a message as gRPC sends it.
 func framed(message []byte) []byte {
 	b := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message)))
@@ -133,16 +139,16 @@ func send(w http.ResponseWriter, b []byte) error {
 }
 
 func (h handMade) health(w http.ResponseWriter, r *http.Request) {
-	message := framed([]byte{1<<3 | 0, 1})
+	message := framed([]byte{number1, 1})
 	switch h.wrong {
 	case "is not healthy":
-		message = framed([]byte{1<<3 | 0, 2})
+		message = framed([]byte{number1, 2})
 	case "compresses":
 		message[0] = 1
 	case "answers with 4 GiB":
 		message = []byte("\x00\xff\xff\xff\xff" + strings.Repeat("x", 1<<20))
 	case "sends malformed messages":
-		message = framed([]byte{1<<3 | 0, 0xff})
+		message = framed([]byte{number1, 0xff})
 	case "serves pages":
 		w.Header().Set("Content-Type", "text/html")
 	case "resets":
@@ -188,7 +194,7 @@ func flood(w http.ResponseWriter, r *http.Request, b []byte) {
 func (h handMade) stdio(w http.ResponseWriter, r *http.Request) {
 	switch line := "all work and no play\n"; h.wrong {
 	case "endless output through gRPC":
-		flood(w, r, framed(append([]byte{1<<3 | 0, 1, 2<<3 | 2, byte(len(line))}, line...)))
+		flood(w, r, framed(append([]byte{number1, 1, bytes2, byte(len(line))}, line...)))
 	case "garbage through gRPC":
 		flood(w, r, []byte("garbage"))
 	}

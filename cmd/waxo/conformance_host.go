@@ -43,6 +43,7 @@ func (a *app) conformanceHostCommand() *cobra.Command {
 	f := &reportFlags{}
 	opts := &hostsuite.Options{}
 	var run string
+	var list bool
 	cmd := &cobra.Command{
 		Use:   "host [flags] -- COMMAND [ARG...]",
 		Short: "Check a host, which a command starts, against the protocol",
@@ -51,11 +52,15 @@ func (a *app) conformanceHostCommand() *cobra.Command {
 			"  waxo conformance host --run '^(mod|clm)-' -- ./myhost --listen 127.0.0.1:{port} {module}\n" +
 			"  waxo conformance host --format junit -o results.xml -- sh -c './myhost --timeout ${WAXO_LIMITS_CALL_TIMEOUT:-30s} \"$0\"' {module}",
 	}
+	cmd.Flags().BoolVar(&list, "list", false, "list the checks, and make none")
 	cmd.Flags().StringVar(&run, "run", "", "make only the checks whose names match this regular expression")
 	cmd.Flags().DurationVar(&opts.Timeout, "timeout", time.Minute, "time for one check")
 	f.add(cmd)
 	cmd.Flags().SetInterspersed(false) // the command's own flags are its
 	cmd.RunE = func(cmd *cobra.Command, command []string) error {
+		if list {
+			return listChecks(a.out, hostsuite.Scripts)
+		}
 		if opts.Timeout <= 0 {
 			return usageError{fmt.Errorf("--timeout is %v; it must be above 0", opts.Timeout)}
 		}

@@ -1,14 +1,11 @@
 package hostsuite
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
-	"net"
 	"net/http"
 	"reflect"
 	"regexp"
@@ -37,7 +34,7 @@ func httpCommands() []script.Command {
 		{
 			Name: "answer", Args: "NAME STATUS [BODY] | -any COUNT STATUS [BODY]",
 			Short:   "Wait for the answer to the request that `http -as NAME` sent, or to the next so many of those under way, and expect a status and a body.",
-			Example: "host guest.wat\nhttp -as one GET / 200\nanswer one 200\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
+			Example: "host guest.wat\nhttp -as one GET /\nanswer one 200\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
 			Name: "many", Args: "[-as NAME] COUNT AT-ONCE METHOD PATH STATUS [BODY]",
@@ -334,29 +331,17 @@ func (f *flood) send(ctx context.Context) error {
 
 func runRaw(w *world, ts *testscript.TestScript, c script.Command, args []string) {
 	a := take(ts, c, args, "", 2, 3)
-	h, ok := w.serving(ts).(*process)
+	h, ok := w.serving(ts).(interface {
+		raw(ctx context.Context, text string) (*response, error)
+	})
 	if !ok {
 		ts.Fatalf("raw needs a host that serves HTTP")
 	}
-	conn, err := net.Dial("tcp", h.address)
-	ts.Check(err)
-	defer conn.Close()
-	deadline, _ := w.ctx.Deadline()
-	ts.Check(conn.SetDeadline(deadline))
-	if _, err := io.WriteString(conn, unescape(ts, a.rest[0])); err != nil {
-		w.fail(ts, "%v", err)
-	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		w.fail(ts, "what came is no HTTP: %v", err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	got := result{&response{status: res.StatusCode, header: res.Header, body: body}, err}
-	if problem := expect(ts, a.rest[1:]).differs(got); problem != "" {
+	res, err := h.raw(w.ctx, unescape(ts, a.rest[0]))
+	if problem := expect(ts, a.rest[1:]).differs(result{res, err}); problem != "" {
 		w.fail(ts, "%s", problem)
 	}
-	w.take(ts, got.response)
+	w.take(ts, res)
 }
 
 func runHeader(ts *testscript.TestScript, c script.Command, not bool, args []string) {

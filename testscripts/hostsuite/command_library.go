@@ -24,7 +24,7 @@ func libraryCommands() []script.Command {
 		{
 			Name: "called", Args: "BINDING NAMESPACE OPERATION PAYLOAD",
 			Short:   "Expect that the last host call of a library's guest was this one.",
-			Example: "hostcalls ok ''\nhost get.wat\nhttp GET / 200\ncalled default wascap:keyvalue Get ''\n\n-- get.wat --\n(data (i32.const 0) \"Get\")\n(func $handle (result i32) (call $host (i32.const 0) (i32.const 3) (i32.const 0) (i32.const 0)))",
+			Example: "hostcalls ok ''\nhost -caps wascap:keyvalue get.wat\nhttp GET / 200\ncalled default wascap:keyvalue Get ''\n\n-- get.wat --\n(data (i32.const 0) \"Get\")\n(func $handle (result i32) (call $host (i32.const 0) (i32.const 3) (i32.const 0) (i32.const 0)))",
 		},
 	}
 	for i, run := range []func(*world, *testscript.TestScript, script.Command, []string){runCall, runHostCalls, runCalled} {

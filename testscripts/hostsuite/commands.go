@@ -86,7 +86,9 @@ func assemble(text string) ([]byte, error) {
 	head := probe()
 	module, err := wat.Assemble(head + text)
 	if e := (*wat.Error)(nil); errors.As(err, &e) {
-		e.Line -= strings.Count(head, "\n")
+		if e.Line -= strings.Count(head, "\n"); e.Line < 1 {
+			e.Line, e.Column, e.Message = 1, 1, "it does not fit behind probe.wat: "+e.Message
+		}
 	}
 	return module, err
 }

@@ -60,9 +60,24 @@ func Scripts() ([]*script.Script, error) { return script.ReadFS(files, "scripts"
 // Run checks a host. Its error says why it could not be checked, or is ctx's; that
 // the host fails is in the report. Scripts run side by side and in random order.
 func Run(ctx context.Context, opts *Options) (*report.Report, error) {
-	begun := time.Now()
-	s, err := newSuite(ctx, opts)
+	switch {
+	case (opts.Engine == nil) == (opts.Command == nil):
+		return nil, errors.New("hostsuite: either a command or an engine is to be checked")
+	case opts.Engine != nil:
+		return check(ctx, library{opts.Engine}, opts)
+	}
+	p, err := newProcesses(opts.Command, opts.Env)
 	if err != nil {
+		return nil, err
+	}
+	return check(ctx, p, opts)
+}
+
+func check(ctx context.Context, subject subject, opts *Options) (*report.Report, error) {
+	begun := time.Now()
+	s := &suite{subject: subject}
+	var err error
+	if s.survey, err = newSurvey(ctx, s); err != nil {
 		return nil, err
 	}
 	defer s.close()
@@ -70,18 +85,23 @@ func Run(ctx context.Context, opts *Options) (*report.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &report.Report{Suite: "host", Subject: s.subject.name()}
+	r := &report.Report{Suite: "host", Subject: subject.name()}
 	base := slices.IndexFunc(all, func(s *script.Script) bool { return s.Name == first })
-	if r.Checks, err = s.run(ctx, opts, all[base:base+1], nil); err != nil {
+	begin := *opts
+	wanted := opts.Match == nil || opts.Match.MatchString(first)
+	if !wanted {
+		begin.Ended = nil
+	}
+	if r.Checks, err = s.run(ctx, &begin, all[base:base+1], nil); err != nil {
 		return r, err
 	}
 	if r.Checks[0].Status == report.Pass {
 		var more []report.Check
 		more, err = s.run(ctx, opts, slices.Delete(all, base, base+1), opts.Match)
+		if !wanted {
+			r.Checks = nil
+		}
 		r.Checks = append(r.Checks, more...)
-	}
-	if opts.Match != nil && !opts.Match.MatchString(first) && r.Checks[0].Status == report.Pass {
-		r.Checks = r.Checks[1:]
 	}
 	r.Took = time.Since(begun)
 	r.Settle()
@@ -93,25 +113,6 @@ type suite struct {
 	subject subject
 	keys    keys
 	survey  *survey
-}
-
-func newSuite(ctx context.Context, opts *Options) (*suite, error) {
-	s := &suite{}
-	switch {
-	case (opts.Engine == nil) == (opts.Command == nil):
-		return nil, errors.New("hostsuite: either a command or an engine is to be checked")
-	case opts.Engine != nil:
-		s.subject = library{opts.Engine}
-	default:
-		p, err := newProcesses(opts.Command, opts.Env)
-		if err != nil {
-			return nil, err
-		}
-		s.subject = p
-	}
-	var err error
-	s.survey, err = newSurvey(ctx, s)
-	return s, err
 }
 
 func (s *suite) close() { s.survey.close() }

@@ -1,21 +1,14 @@
 package hostsuite
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -105,24 +98,19 @@ func (p *processes) start(ctx context.Context, module string, s *settings) (runn
 }
 
 func (p *processes) launch(ctx context.Context, module string, s *settings) (*process, error) {
-	port := p.ports.next()
-	place := strings.NewReplacer(modulePlaceholder, module, portPlaceholder, strconv.Itoa(port))
-	h := &process{out: newOutput(), exited: make(chan struct{}), address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+	h := &process{served: newServed(p.ports), exited: make(chan struct{})}
+	place := strings.NewReplacer(modulePlaceholder, module, portPlaceholder, h.port())
 	h.cmd = &exec.Cmd{Path: p.file, Stdout: h.out, Stderr: h.out, WaitDelay: 5 * time.Second}
 	for _, arg := range p.command {
 		h.cmd.Args = append(h.cmd.Args, place.Replace(arg))
 	}
-	h.cmd.Env = slices.Concat(p.env, []string{"PORT=" + strconv.Itoa(port)}, s.environment(), s.env)
+	h.cmd.Env = slices.Concat(p.env, []string{"PORT=" + h.port()}, s.environment(), s.env)
 	group(h.cmd)
 	if err := h.cmd.Start(); err != nil {
 		return nil, err
 	}
 	go h.wait()
-	h.client = &http.Client{
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	if err := h.serving(ctx); err != nil {
+	if err := h.await(ctx, h.exited, func() error { return h.err }); err != nil {
 		h.kill()
 		return nil, err
 	}
@@ -146,12 +134,10 @@ func (s *settings) environment() []string {
 
 // process is a host in a process of its own.
 type process struct {
-	cmd     *exec.Cmd
-	out     *output
-	address string
-	client  *http.Client
-	exited  chan struct{} // closed when it has ended
-	err     error         // of its end
+	*served
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when it has ended
+	err    error         // of its end
 }
 
 // wait owns the process.
@@ -159,61 +145,6 @@ func (h *process) wait() {
 	h.err = h.cmd.Wait()
 	h.out.end()
 	close(h.exited)
-}
-
-// poll is how often a host is asked whether it listens: nothing tells us.
-const poll = 2 * time.Millisecond
-
-// serving waits until the host listens, or has ended.
-func (h *process) serving(ctx context.Context) error {
-	ticker := time.NewTicker(poll)
-	defer ticker.Stop()
-	for {
-		conn, err := net.DialTimeout("tcp", h.address, time.Second)
-		if err == nil {
-			return conn.Close()
-		}
-		select {
-		case <-h.exited:
-			if h.err == nil {
-				return fmt.Errorf("the host ended with the exit status 0 before it served; a module that it refuses must have it fail. It said:\n%s", h.out)
-			}
-			return &refusal{text: h.out.String()}
-		case <-ctx.Done():
-			return fmt.Errorf("the host neither listens on %s nor ends. It said:\n%s", h.address, h.out)
-		case <-ticker.C:
-		}
-	}
-}
-
-func (h *process) output() *output { return h.out }
-
-func (h *process) do(ctx context.Context, r *request) (*response, error) {
-	req, err := http.NewRequestWithContext(ctx, r.method, "http://"+h.address, bytes.NewReader(r.body))
-	if err != nil {
-		return nil, err
-	}
-	path, query, _ := strings.Cut(r.path, "?")
-	req.URL.Opaque, req.URL.RawQuery = "//"+h.address+path, query
-	for name, values := range r.header {
-		if req.Header[name] = values; name == "Host" {
-			req.Host = values[0]
-		}
-	}
-	if r.header.Get("Transfer-Encoding") == "chunked" {
-		req.ContentLength = -1
-		req.Header.Del("Transfer-Encoding")
-	}
-	res, err := h.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return nil, err
-	}
-	return &response{status: res.StatusCode, header: res.Header, body: body}, nil
 }
 
 func (h *process) terminate() error { return terminate(h.cmd) }
@@ -238,34 +169,5 @@ func (h *process) kill() {
 		killGroup(h.cmd)
 		<-h.exited
 	}
-	if h.client != nil {
-		h.client.CloseIdleConnections()
-	}
-}
-
-// ports hands out ports that nobody listens on: below those that systems give to
-// connections, and none twice in a row.
-type ports struct{ last atomic.Uint32 }
-
-const (
-	firstPort = 30000
-	manyPorts = 2700
-)
-
-func newPorts() *ports {
-	p := &ports{}
-	p.last.Store(rand.Uint32N(manyPorts))
-	return p
-}
-
-func (p *ports) next() int {
-	for range manyPorts {
-		port := firstPort + int(p.last.Add(1)%manyPorts)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			l.Close()
-			return port
-		}
-	}
-	return 0 // the host will say that it cannot listen there
+	h.client.CloseIdleConnections()
 }

@@ -18,9 +18,9 @@ type worldKey struct{}
 
 // world is what a script has to itself.
 type world struct {
-	suite *suite
-	dir   string
-	ctx   context.Context // ends with the script's time
+	suite  *suite
+	ctx    context.Context // ends with the script's time
+	cancel context.CancelFunc
 
 	host     running // started last
 	refused  *refusal
@@ -35,10 +35,9 @@ type world struct {
 }
 
 func newWorld(s *suite, env *testscript.Env) *world {
-	ctx, cancel := context.WithCancel(script.ContextOf(env))
-	w := &world{suite: s, dir: env.WorkDir, ctx: ctx, inHand: make(map[string]*pending)}
+	w := &world{suite: s, inHand: make(map[string]*pending)}
 	w.calls = &hostCalls{world: w}
-	env.Defer(cancel)
+	w.ctx, w.cancel = context.WithCancel(script.ContextOf(env))
 	return w
 }
 
@@ -46,6 +45,7 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 
 // close ends what a script has started.
 func (w *world) close() {
+	w.cancel()
 	for _, h := range w.hosts {
 		h.kill()
 	}
