@@ -153,7 +153,7 @@ func goneClient(h *site) {
 			gone <- nil
 			return nil, ctx.Err()
 		case <-time.After(receiveTimeout / 2):
-			gone <- errors.New("it was not ended within 5 s")
+			gone <- errors.New("it was not ended in time")
 			return nil, nil
 		}
 	}

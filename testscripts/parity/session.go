@@ -73,7 +73,7 @@ const (
 	callTimeout = 20 * time.Second
 
 	// receiveTimeout is how long something may take to reach the guest.
-	receiveTimeout = 10 * time.Second
+	receiveTimeout = 15 * time.Second
 
 	guestName = "parity"
 
@@ -289,7 +289,7 @@ func (s *Session) Dispatch(ctx context.Context, operation string, payload, into 
 }
 
 // Receive returns what comes from c, or ends the conversation where nothing comes
-// within ten seconds.
+// in time.
 func Receive[T any](s *Session, c <-chan T, what string) T {
 	timer := time.NewTimer(receiveTimeout)
 	defer timer.Stop()
@@ -334,7 +334,7 @@ func (b *barrier) wait(ctx context.Context) bool {
 	if b.missing.Add(-1) == 0 {
 		close(b.open)
 	}
-	timer := time.NewTimer(receiveTimeout / 2)
+	timer := time.NewTimer(receiveTimeout)
 	defer timer.Stop()
 	select {
 	case <-b.open:
