@@ -83,14 +83,22 @@ const (
 
 // watchContainers has the containers that are made be removed at the end, and what is
 // in them, uploads under way included.
-func watchContainers(s *Session, operation string, payload []byte) {
+func watchContainers(s *Session, operation string, payload []byte, err error) {
 	var made pb.Container
 	var begun pb.FileChunk
-	switch {
-	case operation == mkdir && made.UnmarshalProto(payload) == nil && made.ID != "":
-		s.undoOnce(rmdir, made.AppendProto(nil))
-	case operation == startUp && begun.UnmarshalProto(payload) == nil && begun.ID != "":
-		s.undoOnce(remove, blob(begun.Container, begun.ID).AppendProto(nil))
+	switch operation {
+	case mkdir:
+		if made.UnmarshalProto(payload) == nil && made.ID != "" {
+			s.undoOnce(rmdir, made.AppendProto(nil))
+		}
+	case startUp:
+		if begun.UnmarshalProto(payload) == nil && begun.ID != "" {
+			s.undoOnce(remove, blob(begun.Container, begun.ID).AppendProto(nil))
+		}
+	case rmdir, remove:
+		if err == nil {
+			s.isUndone(operation, payload)
+		}
 	}
 }
 
@@ -264,21 +272,26 @@ func manyBlobs(b *blobs) {
 	const count = 1100
 	b.make()
 	want := listOf()
-	var group sync.WaitGroup
-	for worker := range 8 {
-		group.Go(func() {
-			b.play(func() {
-				for i := worker; i < count; i += 8 {
-					b.perform(startUp, announce(b.box, fmt.Sprintf("blob-%05d", i), 0, 1), nil)
-				}
+	each := func(call func(id string)) {
+		var group sync.WaitGroup
+		for worker := range 8 {
+			group.Go(func() {
+				b.play(func() {
+					for i := worker; i < count; i += 8 {
+						call(fmt.Sprintf("blob-%05d", i))
+					}
+				})
 			})
-		})
+		}
+		group.Wait()
 	}
-	group.Wait()
+	each(func(id string) { b.perform(startUp, announce(b.box, id, 0, 1), nil) })
 	for i := range count {
 		want.Blobs = append(want.Blobs, sized(b.box, fmt.Sprintf("blob-%05d", i), 0))
 	}
 	b.lists(b.box, want.Blobs...)
+	each(func(id string) { b.perform(remove, blob(b.box, id), nil) })
+	b.lists(b.box)
 }
 
 func infoOfBlobs(b *blobs) {

@@ -102,15 +102,18 @@ func (s *Session) wantMembers(operation string, request Message, want members) {
 }
 
 // watchKeys has what a call may make be removed at the end.
-func watchKeys(s *Session, operation string, payload []byte) {
-	switch operation {
-	case set, add, push, sadd:
-	default:
+func watchKeys(s *Session, operation string, payload []byte, err error) {
+	var made pb.DelRequest // the key is the field 1 of all of them
+	if made.UnmarshalProto(payload) != nil {
 		return
 	}
-	var made pb.DelRequest // the key is the field 1 of all of them
-	if made.UnmarshalProto(payload) == nil {
+	switch operation {
+	case set, add, push, sadd:
 		s.undoOnce(del, made.AppendProto(nil))
+	case del:
+		if err == nil {
+			s.isUndone(del, made.AppendProto(nil))
+		}
 	}
 }
 

@@ -64,9 +64,9 @@ type Suite struct {
 	Capability string
 	Cases      []Case
 
-	// watch sees each call of a session, before it is made; it may know how to undo
-	// what the call does.
-	watch func(s *Session, operation string, payload []byte)
+	// watch sees each call of a session, and what came of it; it may know how to undo
+	// what the call did, or may have done.
+	watch func(s *Session, operation string, payload []byte, err error)
 }
 
 // Case is one conversation of one guest.
@@ -110,7 +110,7 @@ const (
 	atOnce = 4
 
 	// patience bounds the end of a case, whose own time may be over.
-	patience = 30 * time.Second
+	patience = time.Minute
 )
 
 // All returns the suites of the capabilities of the standard, and ours.

@@ -58,7 +58,7 @@ type record struct {
 	skipped    string
 	undos      []func(ctx context.Context) error
 	bound      []map[string]string // the configurations of bindings, some several times
-	undone     map[string]bool     // what undoOnce was asked for
+	toUndo     map[string]bool     // what undoOnce was asked for, and whether it is there
 	origin     *origin             // of the cases of wascap:http_client
 	address    string              // of those of wascap:http_server
 }
@@ -94,7 +94,7 @@ type ended struct{}
 func newSession(ctx context.Context, suite Suite, t Target, number int) *Session {
 	p := prefix()
 	return &Session{
-		Context: ctx, suite: suite, target: t, prefix: p, record: &record{provider: t.Provider, prefix: p},
+		Context: ctx, suite: suite, target: t, prefix: p, record: &record{provider: t.Provider, prefix: p, toUndo: make(map[string]bool)},
 		id:       capability.BindingID{Guest: fmt.Sprintf("MPARITY%s%d", strings.ToUpper(p), number), Name: capability.DefaultBinding},
 		handlers: make(map[string]handler),
 	}
@@ -199,9 +199,6 @@ func (s *Session) Quiet(operation string, payload []byte) ([]byte, error) {
 // quiet does so with a deadline of the conversation's choice. What the provider
 // was lent is of no use to it any more when the call has returned.
 func (s *Session) quiet(ctx context.Context, operation string, payload []byte) ([]byte, error) {
-	if s.suite.watch != nil {
-		s.suite.watch(s, operation, payload)
-	}
 	lent, room := bytes.Clone(payload), []byte("what is in the room means nothing")
 	answer, err := s.target.Provider.Call(ctx, capability.Call{BindingID: s.id, Operation: operation, Payload: lent, Into: room})
 	if err == nil {
@@ -209,6 +206,9 @@ func (s *Session) quiet(ctx context.Context, operation string, payload []byte) (
 	}
 	spoil(lent)
 	spoil(room)
+	if s.suite.watch != nil {
+		s.suite.watch(s, operation, payload, err)
+	}
 	if err == nil {
 		return answer, nil
 	}
@@ -359,17 +359,21 @@ func (s *Session) undo(f func(ctx context.Context) error) {
 // otherwise, or never was, or the provider has no such operation, there is nothing to
 // do.
 func (s *Session) undoOnce(operation string, payload []byte) {
-	key := fmt.Sprintf("%v %s %q", s.id, operation, payload)
+	key := s.undoKey(operation, payload)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.undone == nil {
-		s.undone = make(map[string]bool)
-	}
-	if s.undone[key] {
+	_, known := s.toUndo[key]
+	s.toUndo[key] = true
+	if known {
 		return
 	}
-	s.undone[key] = true
 	s.undos = append(s.undos, func(ctx context.Context) error {
+		s.mu.Lock()
+		there := s.toUndo[key]
+		s.mu.Unlock()
+		if !there {
+			return nil
+		}
 		err := s.remove(ctx, operation, payload)
 		if err == nil {
 			return nil
@@ -380,6 +384,20 @@ func (s *Session) undoOnce(operation string, payload []byte) {
 		}
 		return fmt.Errorf("%s: %w", operation, err)
 	})
+}
+
+// isUndone says that the conversation itself has called what undoOnce was asked for.
+func (s *Session) isUndone(operation string, payload []byte) {
+	key := s.undoKey(operation, payload)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.toUndo[key] {
+		s.toUndo[key] = false
+	}
+}
+
+func (s *Session) undoKey(operation string, payload []byte) string {
+	return fmt.Sprintf("%v %s %q", s.id, operation, payload)
 }
 
 // remove calls an operation that removes something: where the session's binding, or
