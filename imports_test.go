@@ -100,10 +100,18 @@ var rules = []rule{
 	{packages: "capability/clock", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/extras", imports: []string{"capability", "capability/payload/...", "github.com/google/uuid"}},
 
-	// Providers in other processes, on both sides.
+	// Providers in other processes: the host's side, which links no library for
+	// plugins, and the plugin's.
+	{packages: "capability/internal/grpcclient", tests: []string{"google.golang.org/grpc/..."}},
+	{packages: "capability/internal/plugincontract", imports: []string{"capability", "capability/payload/..."}},
 	{packages: "capability/plugin", imports: []string{
-		"capability", "capability/payload/...", "wascap", goPlugin + "/...", "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...", "golang.org/x/sys/unix",
-	}, tests: []string{"capability/keyvalue", "emulators/redis"}},
+		"capability", "capability/internal/grpcclient", "capability/internal/plugincontract", "capability/payload/...", "wascap", "golang.org/x/sys/unix",
+	}, tests: []string{
+		"capability/keyvalue", "capability/plugin/serve", "emulators/redis", goPlugin, "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...",
+	}},
+	{packages: "capability/plugin/serve", imports: []string{
+		"capability", "capability/internal/plugincontract", "capability/payload/...", goPlugin, "github.com/hashicorp/go-hclog", "google.golang.org/grpc/...",
+	}},
 
 	// The guest's side: nothing but Go itself, and little of that (see
 	// TestGuestsStaySmall).
@@ -147,40 +155,52 @@ var rules = []rule{
 	{packages: "templates/workflows", tests: []string{"go.yaml.in/yaml/v3"}},
 	{packages: "templates/kvcounter", imports: []string{"guest/go/..."}},
 	{packages: "templates/http", imports: []string{"guest/go/..."}},
-	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin"}, command: true},
+	{packages: "templates/provider", imports: []string{"capability", "capability/payload/...", "capability/plugin/serve"}, tests: []string{"capability/plugin"}, command: true},
+	// The conformance suite, and the scripts of projects.
 	{packages: "docs"},
 	{packages: "testscripts/rules", imports: []string{"docs"}},
 	{packages: "testscripts/report", imports: []string{"testscripts/rules"}},
 	{packages: "testscripts/script", imports: []string{"testscripts/report", "github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar"}},
-	{packages: "testscripts/guestsuite", imports: []string{
-		"capability", "capability/payload/...", "testscripts/report", "testscripts/script", "wapc", "wapc/wasm", "wascap",
-		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
-	}, tests: []string{"devhost/build", "devhost/project", "templates", "testscripts/guests", "testscripts/rules", "testscripts/wat"}},
+	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
 	{packages: "testscripts/vectors", tests: []string{
 		"capability", "capability/payload/...", "testscripts/rules", "wapc", "github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
 	}},
 	{packages: "testscripts/vectors/generate", imports: []string{
 		"testscripts/vectors", "github.com/bufbuild/protocompile", "google.golang.org/protobuf/...",
 	}, command: true},
+	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
+		wazero + "/...", "wapc", "capability/payload/...",
+	}, command: true},
+	{packages: "testscripts/guestsuite", imports: []string{
+		"capability", "capability/payload/...", "testscripts/report", "testscripts/script", "wapc", "wapc/wasm", "wascap",
+		"github.com/rogpeppe/go-internal/testscript", "github.com/rogpeppe/go-internal/txtar",
+	}, tests: []string{"devhost/build", "devhost/project", "templates", "testscripts/guests", "testscripts/rules", "testscripts/wat"}},
+	{packages: "testscripts/hostsuite", imports: []string{
+		"capability", "capability/keyvalue", "capability/payload/...", "emulators/nats", "emulators/redis",
+		"testscripts/report", "testscripts/script", "testscripts/wat", "wapc/wasm", "wascap",
+		natsGo, "github.com/rogpeppe/go-internal/testscript",
+	}, tests: []string{"testscripts/rules", "testscripts/waxohost"}},
+	{packages: "testscripts/waxohost", imports: []string{"capability", "devhost", "testscripts/hostsuite", "wapc", "wascap"}, tests: []string{"testscripts/report"}},
+	{packages: "testscripts/wapchost", imports: []string{"testscripts/hostsuite"}, tests: []string{
+		"testscripts/report", "github.com/rogpeppe/go-internal/lockedfile",
+	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}, tests: []string{"testscripts/rules"}},
 	{packages: "testscripts/providersuite", imports: []string{
 		"capability", "capability/eventstreams", "capability/plugin", "devhost/connect", "devhost/manifest", "testscripts/parity", "testscripts/report",
 	}, tests: []string{"capability/payload/...", "emulators/...", "harness/companion"}},
 	{packages: "testscripts/coverage", imports: []string{"testscripts/parity", "testscripts/rules", "testscripts/script", "testscripts/vectors"}},
 	{packages: "testscripts/coverage/generate", imports: []string{"testscripts/coverage"}, command: true},
-	{packages: "testscripts/wat", imports: []string{"wapc/wasm"}},
-	{packages: "testscripts/guests", imports: []string{"github.com/rogpeppe/go-internal/lockedfile"}, tests: []string{
-		wazero + "/...", "wapc", "capability/payload/...",
-	}, command: true},
 	{packages: "testscripts/project", imports: []string{
-		"capability", "capability/httpserver", "capability/payload/...", "capability/plugin", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/fault", "devhost/manifest",
-		"devhost/project", "devhost/watch", "testscripts/report", "testscripts/script", "wapc", "wascap", "github.com/rogpeppe/go-internal/testscript",
+		"capability", "capability/httpserver", "capability/payload/...", "capability/plugin", "devhost", "devhost/admin", "devhost/build",
+		"devhost/connect", "devhost/fault", "devhost/manifest", "devhost/project", "devhost/watch", "testscripts/report", "testscripts/script",
+		"wapc", "wascap", "github.com/rogpeppe/go-internal/testscript",
 	}, tests: []string{"templates"}},
 	{packages: "testscripts/project/reference", imports: []string{"testscripts/project", "testscripts/script"}, command: true},
+
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "templates/workflows",
-		"testscripts/guestsuite", "testscripts/project", "testscripts/providersuite", "testscripts/report", "testscripts/script",
+		"testscripts/guestsuite", "testscripts/hostsuite", "testscripts/project", "testscripts/providersuite", "testscripts/report", "testscripts/script",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
@@ -219,13 +239,13 @@ var homes = []struct {
 	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "devhost/slim", "guest/guesttest"}},
 	{nkeys, []string{"wascap", "capability/messaging"}},
 	{fsnotify, []string{"devhost/watch"}},
-	{goPlugin, []string{"capability/plugin"}},
-	{"google.golang.org/grpc", []string{"capability/plugin"}},
+	{goPlugin, []string{"capability/plugin/..."}},
+	{"google.golang.org/grpc", []string{"capability/plugin/...", "capability/internal/grpcclient"}},
 	{miniredis, []string{"emulators/redis"}},
 	{awsSDK, []string{"capability/blobstore", "emulators/s3", "harness/bench"}},
 	{smithy, []string{"capability/blobstore", "emulators/s3"}},
 	{natsSrv, []string{"emulators/nats", "capability/eventstreams", "capability/messaging"}},
-	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness", "harness/bench", "harness/containers"}},
+	{natsGo, []string{"emulators/nats", "capability/eventstreams", "capability/internal/natsconn", "capability/messaging", "harness", "harness/bench", "harness/containers", "testscripts/hostsuite"}},
 	{goRedis, []string{"capability/keyvalue", "emulators/redis", "harness/bench/..."}},
 	{testcontainers, []string{"harness/containers"}},
 	{toxiproxy, []string{"harness/faults"}},
@@ -439,6 +459,27 @@ func TestGuestsStaySmall(t *testing.T) {
 	}
 	if looked == 0 {
 		t.Error("no package was looked at")
+	}
+}
+
+// notInHosts are packages that cost every start of the host more than they are
+// worth there, or by which the linker keeps every exported method of the program.
+var notInHosts = []string{"google.golang.org/grpc", "google.golang.org/protobuf", goPlugin, "net/rpc", "html/template", "golang.org/x/net/trace"}
+
+// TestHostStartsQuickly looks at everything that the host's command links in.
+func TestHostStartsQuickly(t *testing.T) {
+	output, err := exec.Command("go", "list", "-deps", "./cmd/waxo").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	deps := strings.Fields(string(output))
+	for _, dep := range deps {
+		if slices.ContainsFunc(notInHosts, func(p string) bool { return dep == p || strings.HasPrefix(dep, p+"/") }) {
+			t.Errorf("cmd/waxo links in %s", dep)
+		}
+	}
+	if !slices.Contains(deps, module+"/capability/plugin") {
+		t.Errorf("of %d packages, none runs plugins", len(deps))
 	}
 }
 

@@ -30,8 +30,8 @@ const cacheFolder = "modules"
 // An entry is made aside and then renamed, and renamed before it is removed: one
 // that is there is whole. Nothing of another name is touched.
 var (
-	entryName   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	unfinished  = regexp.MustCompile(`^[0-9a-f]{64}\.[0-9]+\.tmp$`)
+	entryName   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
+	unfinished  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}\.[0-9]+\.tmp$`) })
 	errNotThere = errors.New("there is no such entry")
 )
 
@@ -257,10 +257,10 @@ func (d *diskCache) shrink(now time.Time) {
 		}
 		path := filepath.Join(d.folder, e.Name())
 		switch {
-		case entryName.MatchString(e.Name()):
+		case entryName().MatchString(e.Name()):
 			entries = append(entries, cacheEntry{path, sizeOf(path), info.ModTime()})
 			total += entries[len(entries)-1].size
-		case unfinished.MatchString(e.Name()) && now.Sub(info.ModTime()) > abandoned:
+		case unfinished().MatchString(e.Name()) && now.Sub(info.ModTime()) > abandoned:
 			_ = os.RemoveAll(path)
 		}
 	}

@@ -155,6 +155,27 @@ func TestTheCacheIsBounded(t *testing.T) {
 	}
 }
 
+// TestTheCacheIsTrimmedAtTheEnd: what others left is, too, though this engine has
+// added nothing.
+func TestTheCacheIsTrimmedAtTheEnd(t *testing.T) {
+	dir := t.TempDir()
+	for _, limit := range []int64{0, 1} {
+		e, err := wapc.NewEngine(&wapc.EngineOptions{CacheDir: dir, CacheLimit: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if limit == 0 {
+			compileBytes(t, e, named(t, "name", "one"))
+		}
+		if err := e.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if entries, _ := entriesIn(t, dir); len(entries) == 0 != (limit == 1) {
+			t.Errorf("with the limit %d, there are %d entries", limit, len(entries))
+		}
+	}
+}
+
 func TestProcessesShareABoundedCache(t *testing.T) {
 	dir := t.TempDir()
 	var wg sync.WaitGroup

@@ -90,7 +90,6 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 		if e.disk, err = newDiskCache(opts.CacheDir, opts.CacheLimit); err != nil {
 			return nil, fmt.Errorf("wapc: open the cache of compiled code: %w", err)
 		}
-		e.disk.trim() // what other processes have left
 	}
 	return e, nil
 }
@@ -263,6 +262,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		errs = append(errs, m.Close(ctx))
 	}
 	if e.disk != nil {
+		e.disk.trim() // what other processes have left, too
 		e.disk.close()
 	}
 	e.turns.close()

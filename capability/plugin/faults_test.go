@@ -318,6 +318,9 @@ func TestNothingIsLeft(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("while it runs, there is %v: %v", left, err)
 	}
+	if mode := mustAsk(t, p, "Sockets", ""); mode != "drwx------" {
+		t.Errorf("the folder of its socket had the mode %s", mode)
+	}
 	pid := pidOf(t, p)
 	if err := p.Close(within(t)); err != nil {
 		t.Error(err)
@@ -328,7 +331,7 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
-// TestNoGoroutineIsLeft also counts those that go-plugin and gRPC start.
+// TestNoGoroutineIsLeft also counts those that net/http starts.
 func TestNoGoroutineIsLeft(t *testing.T) {
 	file := link(t, t.TempDir(), "plain")
 	cycle := func() {

@@ -2,35 +2,26 @@ package plugin
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"math"
 	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-	goplugin "github.com/hashicorp/go-plugin"
-	"github.com/hashicorp/go-plugin/runner"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/status"
-
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/grpcclient"
+	"github.com/waxosuit/waxo/capability/internal/plugincontract"
 	"github.com/waxosuit/waxo/capability/payload/providerpb"
+	"github.com/waxosuit/waxo/capability/payload/wire"
 )
 
 const (
-	// window is how much of a message may be under way before the other side
-	// has read it, in bytes.
-	window = 4 << 20
-
 	// graceTime is how long a plugin may take to end after it was told to.
 	graceTime = 2 * time.Second
 
@@ -44,16 +35,16 @@ type instance struct {
 	name    string // the plugin's file, for people
 	opts    *Options
 	log     *slog.Logger
-	client  *goplugin.Client
+	lines   *lineLog
 	process *process
-	conn    *grpc.ClientConn
+	conn    *grpcclient.Conn
 	desc    capability.Descriptor
 
 	ctx    context.Context // of what runs for this instance
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // goroutines that run for this instance
 
-	stream  grpc.ClientStream
+	stream  *grpcclient.Stream
 	sending sync.Mutex // a stream takes one message at a time
 	mu      sync.Mutex
 	running map[uint64]context.CancelFunc  // dispatches by their number
@@ -70,40 +61,24 @@ func startInstance(ctx context.Context, name string, im *image, opts *Options, g
 	log := opts.Log.With("plugin", name)
 	in := &instance{name: name, opts: opts, log: log, running: make(map[uint64]context.CancelFunc), unbound: make(map[capability.BindingID]error)}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
-	lines := newLineLog(log)
+	in.lines = newLineLog(log)
 	config, certificate, err := clientTLS()
 	if err != nil {
 		return nil, err
 	}
-	var sockets string
-	in.client = goplugin.NewClient(&goplugin.ClientConfig{
-		HandshakeConfig:  handshake(),
-		VersionedPlugins: map[int]goplugin.PluginSet{ProtocolVersion: {setName: nil}},
-		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
-			sockets = dir
-			in.process = newProcess(ctx, name, im, append(append(slices.Clone(opts.Env), spec.Env...), "PLUGIN_CLIENT_CERT="+certificate), lines)
-			return in.process, nil
-		},
-		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		TLSConfig:        config,
-		SkipHostEnv:      true,
-		StartTimeout:     opts.StartTimeout,
-		SyncStdout:       lines.stream("stdout"),
-		SyncStderr:       lines.stream("stderr"),
-		Logger:           hclog.NewNullLogger(),
-		GRPCDialOptions: []grpc.DialOption{
-			grpc.WithIdleTimeout(0), // the connection is for life
-			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(opts.MaxPayload+(64<<10))),
-			grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
-		},
-	})
-	err = in.connect(ctx, guests)
-	if sockets != "" {
-		// The connection stands, and there will be no other: neither ours nor
-		// anybody else's.
-		os.RemoveAll(sockets)
-	}
+	sockets, err := os.MkdirTemp("", "plugin-dir")
 	if err != nil {
+		return nil, err
+	}
+	// When the connection stands there will be no other, neither ours nor anybody
+	// else's.
+	defer os.RemoveAll(sockets)
+	in.process = newProcess(ctx, name, im, append(slices.Clone(opts.Env), environment(sockets, certificate)...), in.lines)
+	if err := in.process.run(); err != nil {
+		in.stop()
+		return nil, err
+	}
+	if err := in.connect(ctx, config, guests); err != nil {
 		err = in.startFailed(ctx, err)
 		in.stop()
 		return nil, err
@@ -114,76 +89,98 @@ func startInstance(ctx context.Context, name string, im *image, opts *Options, g
 }
 
 // connect performs the handshake and the first questions.
-func (in *instance) connect(ctx context.Context, guests dispatchers) error {
-	if _, err := in.client.Start(); err != nil {
-		return err
+func (in *instance) connect(ctx context.Context, config *tls.Config, guests dispatchers) error {
+	select {
+	case <-in.process.greeted:
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	client, err := in.client.Client()
-	if err != nil {
-		return err
+	g := in.process.greeting
+	if g == nil {
+		return errNoGreeting
 	}
-	in.conn = client.(*goplugin.GRPCClient).Conn
+	config.RootCAs = x509.NewCertPool()
+	config.RootCAs.AddCert(g.certificate)
+	var err error
+	if in.conn, err = grpcclient.Dial(ctx, g.network, g.address, config); err != nil {
+		return fmt.Errorf("there is no connection to it: %w", err)
+	}
+	in.tasks.Go(in.readOutput)
 	if err := in.healthy(ctx); err != nil {
 		return err
 	}
 	answer := new(providerpb.DescribeResponse)
-	if err := in.conn.Invoke(ctx, full(methodDescribe), &providerpb.DescribeRequest{}, answer); err != nil {
+	if err := in.conn.Call(ctx, plugincontract.Full(plugincontract.Describe), &providerpb.DescribeRequest{}, answer, maxAnswer); err != nil {
 		return err
 	}
 	in.desc = capability.Descriptor{Capability: answer.Capability, Name: answer.Name, Version: answer.Version, Operations: answer.Operations}
 	if in.desc.Capability == "" {
 		return errors.New("it does not say which capability it offers")
 	}
-	stream := dispatchStream()
-	in.stream, err = in.conn.NewStream(in.ctx, &stream, full(methodDispatch), grpc.MaxCallRecvMsgSize(math.MaxInt32))
-	if err != nil {
+	if in.stream, err = in.conn.Stream(in.ctx, plugincontract.Full(plugincontract.Dispatch)); err != nil {
 		return err
 	}
 	in.tasks.Go(func() { in.listen(guests) })
 	return nil
 }
 
+// errNoGreeting stands for what the process knows better.
+var errNoGreeting = errors.New("it does not say where it listens")
+
 // startFailed says why an instance did not come up.
 func (in *instance) startFailed(ctx context.Context, err error) error {
 	p := in.process
-	switch {
-	case p == nil || p.cmd.Process == nil:
-		return err
-	case ctx.Err() != nil && in.conn == nil:
-		return context.Cause(ctx)
-	case ctx.Err() != nil:
-		return fmt.Errorf("%w: %s", context.Cause(ctx), plain(err))
+	if ctx.Err() != nil {
+		if in.conn == nil {
+			return context.Cause(ctx)
+		}
+		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	p.end(nil)
 	<-p.exited
 	switch {
 	case p.handshake != nil:
 		return p.handshake
-	case in.conn == nil:
+	case p.greeting == nil:
 		return fmt.Errorf("it ended before it was ready: %s", p.reason())
 	}
-	return fmt.Errorf("%s; it ended so: %s", plain(err), p.reason())
-}
-
-// plain is an error without what gRPC puts around it.
-func plain(err error) string {
-	if s, ok := status.FromError(err); ok {
-		return s.Message()
-	}
-	return err.Error()
+	return fmt.Errorf("%w; it ended so: %s", err, p.reason())
 }
 
 // healthy asks the plugin whether it serves.
 func (in *instance) healthy(ctx context.Context) error {
-	answer, err := grpc_health_v1.NewHealthClient(in.conn).Check(ctx,
-		&grpc_health_v1.HealthCheckRequest{Service: goplugin.GRPCServiceName}, grpc.WaitForReady(true))
-	if err != nil {
+	answer := new(healthResponse)
+	if err := in.conn.Call(ctx, methodHealth, &healthRequest{service: healthService}, answer, maxAnswer); err != nil {
 		return err
 	}
-	if answer.Status != grpc_health_v1.HealthCheckResponse_SERVING {
-		return fmt.Errorf("its health is %s", answer.Status)
+	if answer.status != serving {
+		return fmt.Errorf("its health is %s", answer.status)
 	}
 	return nil
+}
+
+// readOutput logs what go-plugin takes from the standard streams of a plugin,
+// where it does so.
+func (in *instance) readOutput() {
+	stream, err := in.conn.Stream(in.ctx, methodStdio)
+	if err != nil {
+		return // there is no such service, or no connection, which others notice
+	}
+	defer stream.Close()
+	if err := stream.Send(empty{}); err != nil {
+		return
+	}
+	stream.CloseSend()
+	logs := map[uint64]io.Writer{channelStdout: in.lines.stream("stdout"), channelStderr: in.lines.stream("stderr")}
+	for {
+		var o output
+		if err := stream.Recv(&o, maxAnswer); err != nil {
+			return
+		}
+		if log := logs[o.channel]; log != nil {
+			_, _ = log.Write(o.data) // never fails
+		}
+	}
 }
 
 // beat asks from time to time, and ends a plugin that does not answer.
@@ -200,37 +197,40 @@ func (in *instance) beat() {
 		err := in.healthy(ctx)
 		cancel()
 		if err != nil && in.ctx.Err() == nil {
-			in.process.end(fmt.Errorf("it did not answer whether it is healthy within %s: %s", in.opts.HealthTimeout, plain(err)))
+			in.process.end(fmt.Errorf("it did not answer whether it is healthy within %s: %w", in.opts.HealthTimeout, err))
 		}
 	}
 }
 
 // invoke calls a method. The error is an *capability.Error.
-func (in *instance) invoke(ctx context.Context, method, what string, request, answer message) error {
-	err := in.conn.Invoke(ctx, full(method), request, answer)
+func (in *instance) invoke(ctx context.Context, method, what string, request, answer grpcclient.Message) error {
+	err := in.conn.Call(ctx, plugincontract.Full(method), request, answer, in.opts.MaxPayload+overhead)
 	if err == nil {
 		return nil
 	}
 	fail := func(code capability.Code, format string, args ...any) error {
 		return &capability.Error{Code: code, Message: fmt.Sprintf("the plugin %s ", in.name) + fmt.Sprintf(format, args...)}
 	}
-	code := status.Code(err)
+	code := grpcclient.CodeOf(err)
 	switch {
-	case errors.Is(context.Cause(ctx), context.DeadlineExceeded) || ctx.Err() == nil && code == codes.DeadlineExceeded:
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded) || ctx.Err() == nil && code == grpcclient.DeadlineExceeded:
 		return fail(capability.CodeDeadline, "did not answer within the deadline of %s", what)
 	case ctx.Err() != nil:
 		return capability.AsError(context.Cause(ctx))
-	case code == codes.ResourceExhausted:
+	case code == grpcclient.ResourceExhausted:
 		return fail(capability.CodeTooLarge, "answers %s with more than the %d bytes allowed", what, in.opts.MaxPayload)
-	case code == codes.Unimplemented:
+	case code == grpcclient.Unimplemented:
 		return fail(capability.CodeUnsupported, "does not know the method %s of the provider protocol", method)
-	case code != codes.Unavailable && code != codes.Canceled: // it was not the connection
-		return fail(capability.CodeInternal, "fails at %s: %s", what, plain(err))
+	case code != grpcclient.Unavailable && code != grpcclient.Canceled: // it was not the connection
+		return fail(capability.CodeInternal, "fails at %s: %s", what, err)
 	case in.died(ctx):
 		return fail(capability.CodeUnavailable, "died during %s (%s): whether it took effect is open", what, in.process.reason())
 	}
-	return fail(capability.CodeUnavailable, "cannot be reached for %s: %s", what, plain(err))
+	return fail(capability.CodeUnavailable, "cannot be reached for %s: %s", what, err)
 }
+
+// overhead is what a message may have beside its payload, in bytes.
+const overhead = 64 << 10
 
 // died waits a moment to see whether the plugin has.
 func (in *instance) died(ctx context.Context) bool {
@@ -248,11 +248,14 @@ func (in *instance) died(ctx context.Context) bool {
 // shutdown ends the instance as gently as ctx allows.
 func (in *instance) shutdown(ctx context.Context) error {
 	answer := new(providerpb.CloseResponse)
-	err := in.invoke(ctx, methodClose, "closing", &providerpb.CloseRequest{}, answer)
+	err := in.invoke(ctx, plugincontract.Close, "closing", &providerpb.CloseRequest{}, answer)
 	if err == nil {
-		err = fromFailure(answer.Error)
+		err = plugincontract.FromFailure(answer.Error)
 	}
 	in.process.input.Close()
+	// A plugin that does without our package may not look at its input. Where one
+	// looks at both, the answer may be lost.
+	in.tasks.Go(func() { _ = in.conn.Call(in.ctx, methodShutdown, empty{}, empty{}, maxAnswer) })
 	timer := time.NewTimer(graceTime)
 	defer timer.Stop()
 	select {
@@ -272,7 +275,12 @@ func (in *instance) stop() {
 		p.end(nil)
 		<-p.exited
 		p.input.Close()
-		in.client.Kill() // of its own goroutines: the process has ended
+	}
+	if in.conn != nil {
+		in.conn.Close()
+	}
+	if in.stream != nil {
+		in.stream.Close()
 	}
 	in.tasks.Wait()
 }
@@ -286,9 +294,14 @@ func (in *instance) listen(guests dispatchers) {
 	room := make(chan struct{}, maxDispatches)
 	for {
 		request := new(providerpb.DispatchRequest)
-		if err := in.stream.RecvMsg(request); err != nil {
+		err := in.stream.Recv(request, in.opts.MaxPayload+overhead)
+		if tooLarge := (*grpcclient.TooLargeError)(nil); errors.As(err, &tooLarge) {
+			in.refuse(tooLarge)
+			continue
+		}
+		if err != nil {
 			if in.ctx.Err() == nil && !in.died(in.ctx) {
-				in.process.end(fmt.Errorf("its connection ended: %s", strings.TrimSpace(plain(err))))
+				in.process.end(fmt.Errorf("its stream to the guests ended: %w", err))
 			}
 			in.cancel()
 			return
@@ -301,10 +314,22 @@ func (in *instance) listen(guests dispatchers) {
 		case room <- struct{}{}:
 			in.tasks.Go(func() { defer func() { <-room }(); in.handle(guests, request) })
 		default:
-			in.answer(&providerpb.DispatchAnswer{Number: request.Number, Error: toFailure(&capability.Error{
+			in.answer(&providerpb.DispatchAnswer{Number: request.Number, Error: plugincontract.ToFailure(&capability.Error{
 				Code: capability.CodeOverloaded, Message: fmt.Sprintf("the plugin waits for %d guests already", maxDispatches),
 			})})
 		}
+	}
+}
+
+// refuse answers a dispatch that was passed over. Its number is the first that a
+// message has, as all encoders have it; where it is not, nobody can be answered.
+func (in *instance) refuse(e *grpcclient.TooLargeError) {
+	number, t, rest, err := wire.ReadTag(e.Head)
+	if err != nil || number != 1 || t != wire.Varint {
+		return
+	}
+	if number, _, err := wire.ReadVarint(rest); err == nil {
+		in.answer(&providerpb.DispatchAnswer{Number: number, Error: plugincontract.ToFailure(tooLarge("the message for the guest", e.Size, in.opts.MaxPayload))})
 	}
 }
 
@@ -324,16 +349,16 @@ func (in *instance) handle(guests dispatchers, request *providerpb.DispatchReque
 	in.mu.Unlock()
 	defer in.forget(request.Number)
 	answer := &providerpb.DispatchAnswer{Number: request.Number}
-	id := fromID(request.ID)
+	id := plugincontract.FromID(request.ID)
 	d := guests(id)
 	switch {
 	case len(request.Payload) > in.opts.MaxPayload:
-		answer.Error = toFailure(tooLarge("the payload for the guest", len(request.Payload), in.opts.MaxPayload))
+		answer.Error = plugincontract.ToFailure(tooLarge("the payload for the guest", len(request.Payload), in.opts.MaxPayload))
 	case d == nil:
-		answer.Error = toFailure(&capability.Error{Code: capability.CodeUnavailable, Message: fmt.Sprintf("the binding %q of the guest %s is not bound to this plugin", id.Name, id.Guest)})
+		answer.Error = plugincontract.ToFailure(&capability.Error{Code: capability.CodeUnavailable, Message: fmt.Sprintf("the binding %q of the guest %s is not bound to this plugin", id.Name, id.Guest)})
 	default:
 		reply, err := d.Dispatch(ctx, request.Operation, request.Payload, nil)
-		answer.Build, answer.Error = reply.Build, toFailure(err)
+		answer.Build, answer.Error = reply.Build, plugincontract.ToFailure(err)
 		if err == nil {
 			answer.Payload = reply.Payload
 		}
@@ -358,5 +383,5 @@ func (in *instance) forget(number uint64) {
 func (in *instance) answer(answer *providerpb.DispatchAnswer) {
 	in.sending.Lock()
 	defer in.sending.Unlock()
-	_ = in.stream.SendMsg(answer) // a broken stream ends in listen
+	_ = in.stream.Send(answer) // a broken stream ends in listen
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/keyvalue"
 	"github.com/waxosuit/waxo/capability/plugin"
+	"github.com/waxosuit/waxo/capability/plugin/serve"
 )
 
 // The test program is the plugins' program, too: a plugin that the tests start
@@ -38,11 +39,18 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
+	if info, err := os.Stat(os.Getenv("PLUGIN_UNIX_SOCKET_DIR")); err == nil {
+		sockets = info.Mode().String()
+	}
 	if err := beA(mode); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
+
+// sockets is the mode of the folder that a plugin was given for its socket, which
+// is gone when it can be asked.
+var sockets string
 
 // beA is the main function of the plugins.
 func beA(mode string) error {
@@ -51,9 +59,12 @@ func beA(mode string) error {
 		select {}
 	}
 	certificate := strings.Repeat("A", 60)
+	if wrong, ok := strings.CutPrefix(mode, "hand-made"); ok {
+		return handMade{wrong: strings.TrimPrefix(wrong, ", but ")}.run()
+	}
 	switch mode {
 	case "serve":
-		return plugin.Serve(&testProvider{capability: capabilityOf(os.Args[0])})
+		return serve.Provider(&testProvider{capability: capabilityOf(os.Args[0])})
 	case "dies at once":
 		fmt.Fprintln(os.Stderr, "no licence found")
 		os.Exit(3)
@@ -78,14 +89,16 @@ func beA(mode string) error {
 		return line("1|1|unix|/nowhere|grpc|")
 	case "another cookie":
 		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: goplugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "OTHER", MagicCookieValue: "other"}})
+	case "go-plugin alone":
+		return alone{}.run()
 	case "host":
 		return beAHost(os.Getenv(fileKey))
 	case "redis":
-		return plugin.Serve(keyvalue.New(nil))
+		return serve.Provider(keyvalue.New(nil))
 	case "no capability":
-		return plugin.Serve(&testProvider{})
+		return serve.Provider(&testProvider{})
 	case "does not close":
-		return plugin.Serve(&testProvider{capability: "test:stubborn", closing: func() { select {} }})
+		return serve.Provider(&testProvider{capability: "test:stubborn", closing: func() { select {} }})
 	}
 	return fmt.Errorf("there is no mode %q", mode)
 }
@@ -185,6 +198,8 @@ func (p *testProvider) Call(ctx context.Context, c capability.Call) ([]byte, err
 		return nil, ctx.Err()
 	case "Exit":
 		os.Exit(7)
+	case "Sockets":
+		return []byte(sockets), nil
 	case "Pid":
 		return strconv.AppendInt(nil, int64(os.Getpid()), 10), nil
 	case "Environment":

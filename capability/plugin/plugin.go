@@ -1,11 +1,12 @@
-// Package plugin runs providers in processes of their own, and is what those
-// processes are written with.
+// Package plugin runs providers in processes of their own.
 //
 // Open starts a plugin's file and gives a capability.Provider that hands
-// everything on to it; Serve is the other side, the main function of a plugin.
-// Between them are go-plugin's handshake, mutual TLS with keys that live as long
-// as the process, and gRPC. docs/providers.md in this module is the contract for
-// other languages.
+// everything on to it. Between them are go-plugin's handshake, mutual TLS with
+// keys that live as long as the process, and gRPC; this side speaks them without
+// linking either library, which would take a host's start longer than all else
+// that it does then. Package serve is the other side, what plugins in Go are
+// written with; docs/providers.md in this module is the contract for other
+// languages.
 //
 // What is promised:
 //
@@ -39,9 +40,13 @@ import (
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/plugincontract"
 	"github.com/waxosuit/waxo/capability/payload/providerpb"
 	"github.com/waxosuit/waxo/wascap"
 )
+
+// ProtocolVersion is the version of the contract that this host speaks.
+const ProtocolVersion = plugincontract.Version
 
 // Options configure how a plugin is run; nil works.
 type Options struct {
@@ -288,17 +293,17 @@ func (p *Provider) dispatcher(id capability.BindingID) capability.Dispatcher {
 // bind has the plugin connect to a guest.
 func (in *instance) bind(ctx context.Context, b capability.Binding) error {
 	answer := new(providerpb.BindResponse)
-	err := in.invoke(ctx, methodBind, "binding", &providerpb.BindRequest{
-		ID: toID(b.BindingID), GuestName: b.GuestName, Config: b.Config, Development: b.Development,
+	err := in.invoke(ctx, plugincontract.Bind, "binding", &providerpb.BindRequest{
+		ID: plugincontract.ToID(b.BindingID), GuestName: b.GuestName, Config: b.Config, Development: b.Development,
 	}, answer)
-	return cmp.Or(err, fromFailure(answer.Error))
+	return cmp.Or(err, plugincontract.FromFailure(answer.Error))
 }
 
 // unbind has the plugin end a binding.
 func (in *instance) unbind(ctx context.Context, id capability.BindingID) error {
 	answer := new(providerpb.UnbindResponse)
-	err := in.invoke(ctx, methodUnbind, "unbinding", &providerpb.UnbindRequest{ID: toID(id)}, answer)
-	return cmp.Or(err, fromFailure(answer.Error))
+	err := in.invoke(ctx, plugincontract.Unbind, "unbinding", &providerpb.UnbindRequest{ID: plugincontract.ToID(id)}, answer)
+	return cmp.Or(err, plugincontract.FromFailure(answer.Error))
 }
 
 // call has the plugin perform an operation.
@@ -309,17 +314,32 @@ func (in *instance) call(ctx context.Context, c capability.Call) ([]byte, error)
 	if err := in.missing(c.BindingID); err != nil {
 		return nil, err
 	}
-	answer := &callResponse{into: c.Into}
-	if err := in.invoke(ctx, methodCall, "the call", &providerpb.CallRequest{ID: toID(c.BindingID), Operation: c.Operation, Payload: c.Payload}, answer); err != nil {
+	answer := &callAnswer{into: c.Into}
+	if err := in.invoke(ctx, plugincontract.Call, "the call", &providerpb.CallRequest{ID: plugincontract.ToID(c.BindingID), Operation: c.Operation, Payload: c.Payload}, answer); err != nil {
 		return nil, err
 	}
-	if err := fromFailure(answer.Error); err != nil {
+	if err := plugincontract.FromFailure(answer.Error); err != nil {
 		return nil, err
 	}
 	if len(answer.Payload) > in.opts.MaxPayload {
 		return nil, tooLarge("the answer to the call", len(answer.Payload), in.opts.MaxPayload)
 	}
 	return answer.Payload, nil
+}
+
+// callAnswer is the answer to a call, whose payload goes where the caller has room
+// for it.
+type callAnswer struct {
+	providerpb.CallResponse
+	into []byte
+}
+
+func (a *callAnswer) UnmarshalProto(b []byte) error {
+	if err := a.CallResponse.UnmarshalProto(b); err != nil {
+		return err
+	}
+	a.Payload = append(a.into[:0], a.Payload...)
+	return nil
 }
 
 // missing says why a binding was not made again, nil where it stands.

@@ -26,16 +26,16 @@ const (
 	drainTime = time.Second
 )
 
-// process is a plugin's process. It is what go-plugin calls a runner.
+// process is a plugin's process.
 type process struct {
 	name string // the plugin's file, for people
 	cmd  *exec.Cmd
 	log  *lineLog
 
-	input     *os.File // closing it tells the plugin to end
-	ready     *io.PipeReader
-	announce  *io.PipeWriter // the other end of ready: the line that says where the plugin listens
-	handshake error          // what is wrong with that line; set before announce is closed
+	input     *os.File      // closing it tells the plugin to end
+	greeted   chan struct{} // closed when the plugin has said where it listens, or will not
+	greeting  *greeting     // where; nil where there is none. Set before greeted is closed
+	handshake error         // what is wrong with it. Set before greeted is closed
 
 	starting context.Context // as long as this lasts, up may be waited for
 	up       func() bool     // ends that
@@ -50,8 +50,7 @@ type process struct {
 // newProcess prepares a process; env is all of its environment. Where ctx ends
 // before up is called, the process is ended.
 func newProcess(ctx context.Context, name string, im *image, env []string, log *lineLog) *process {
-	p := &process{name: name, log: log, starting: ctx, exited: make(chan struct{})}
-	p.ready, p.announce = io.Pipe()
+	p := &process{name: name, log: log, starting: ctx, greeted: make(chan struct{}), exited: make(chan struct{})}
 	p.cmd = &exec.Cmd{Path: im.path, Args: []string{name}, Env: env, SysProcAttr: attributes()}
 	if im.file != nil {
 		p.cmd.ExtraFiles = []*os.File{im.file}
@@ -59,8 +58,8 @@ func newProcess(ctx context.Context, name string, im *image, env []string, log *
 	return p
 }
 
-// Start implements runner.Runner.
-func (p *process) Start(context.Context) error {
+// run starts the process and what reads from it.
+func (p *process) run() error {
 	var ours, theirs [3]*os.File
 	var err error
 	for i := range ours {
@@ -82,9 +81,6 @@ func (p *process) Start(context.Context) error {
 		}
 	}
 	if err != nil {
-		p.how = err
-		close(p.exited)
-		p.announce.Close()
 		return fmt.Errorf("it cannot be executed: %w", execError(err))
 	}
 	p.input = ours[0]
@@ -153,40 +149,15 @@ func (p *process) watch(stdout, stderr *os.File) {
 	close(p.exited)
 }
 
-// readOutput hands the first line to go-plugin, when it is a handshake, and logs
-// the rest.
+// readOutput takes the first line for a handshake, and logs the rest.
 func (p *process) readOutput(stdout *os.File) {
 	r := bufio.NewReaderSize(stdout, maxHandshake)
 	line, err := r.ReadSlice('\n')
 	if err == nil || len(line) > 0 {
-		p.handshake = checkHandshake(string(bytes.TrimSpace(line)))
-		if p.handshake == nil {
-			_, _ = p.announce.Write(line) // fails where go-plugin has given up
-		}
+		p.greeting, p.handshake = parseHandshake(string(bytes.TrimSpace(line)))
 	}
-	p.announce.Close()
+	close(p.greeted)
 	_, _ = io.Copy(p.log.stream("stdout"), r)
-}
-
-// checkHandshake says what is wrong with the first line of a plugin.
-func checkHandshake(line string) error {
-	parts := strings.Split(line, "|")
-	if _, err := strconv.Atoi(parts[0]); err != nil || len(parts) < 5 {
-		return fmt.Errorf("the first line that it wrote to standard output is no handshake of a plugin: %s", quote(line))
-	}
-	switch {
-	case parts[0] != "1":
-		return fmt.Errorf("it speaks version %s of go-plugin's protocol instead of 1", quote(parts[0]))
-	case parts[1] != strconv.Itoa(ProtocolVersion):
-		return fmt.Errorf("it speaks version %s of the provider protocol, this host version %d: build it against the version of waxo that runs it", quote(parts[1]), ProtocolVersion)
-	case parts[2] != "unix" && parts[2] != "tcp":
-		return fmt.Errorf("it listens on %s instead of unix or tcp", quote(parts[2]))
-	case parts[4] != "grpc":
-		return fmt.Errorf("it speaks %s instead of grpc", quote(parts[4]))
-	case len(parts) < 6 || len(parts[5]) <= 50: // go-plugin takes less for none
-		return errors.New("its handshake has no certificate, and without one there is no telling who answers")
-	}
-	return nil
 }
 
 // quote quotes what a plugin wrote, which may be long and hold anything.
@@ -222,43 +193,4 @@ func (p *process) reason() string {
 		how += "; the last that it wrote: " + quote(last)
 	}
 	return how
-}
-
-// The rest of runner.Runner.
-
-// Wait implements runner.Runner.
-func (p *process) Wait(context.Context) error {
-	<-p.exited
-	return p.how
-}
-
-// Kill implements runner.Runner.
-func (p *process) Kill(context.Context) error {
-	p.end(nil)
-	return nil
-}
-
-// Stdout implements runner.Runner: it gives the handshake's line and no more.
-func (p *process) Stdout() io.ReadCloser { return p.ready }
-
-// Stderr implements runner.Runner: go-plugin logs nothing of it.
-func (p *process) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
-
-// Name implements runner.Runner.
-func (p *process) Name() string { return p.name }
-
-// ID implements runner.Runner.
-func (p *process) ID() string { return strconv.Itoa(p.cmd.Process.Pid) }
-
-// Diagnose implements runner.Runner.
-func (p *process) Diagnose(context.Context) string { return "" }
-
-// PluginToHost implements runner.Runner.
-func (p *process) PluginToHost(network, address string) (string, string, error) {
-	return network, address, nil
-}
-
-// HostToPlugin implements runner.Runner.
-func (p *process) HostToPlugin(network, address string) (string, string, error) {
-	return network, address, nil
 }

@@ -46,7 +46,7 @@ func (e usageError) Unwrap() error { return e.error }
 func (a *app) main(args []string) int {
 	ctx, stop := a.signals()
 	defer stop()
-	root := a.root()
+	root := a.root(args)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	a.cleanup()
@@ -167,8 +167,8 @@ func (a *app) color(w io.Writer) bool {
 	return isTerminal(w)
 }
 
-// root is the command line.
-func (a *app) root() *cobra.Command {
+// root is the command line for the arguments.
+func (a *app) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "waxo",
 		Short: "Write, run and ship WebAssembly guests that touch only what they were signed for",
@@ -179,19 +179,29 @@ The shortest way in, from an empty folder to a guest that serves and reloads:
 
   waxo dev hello`,
 		Example:       "  waxo dev hello",
-		Version:       version().String(), // for --version
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          unknownCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	// cobra's own --version would look for the version at each start.
+	show := root.Flags().BoolP("version", "v", false, "show which waxo this is")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *show {
+			return a.printVersion()
+		}
+		return cmd.Help()
+	}
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.PersistentFlags().BoolP("quiet", "q", false, "print no more than results, warnings and errors")
+	if len(args) > 0 && args[0] == "run" { // which is to start fast, and has no use for the others
+		root.CompletionOptions.DisableDefaultCmd = true
+		root.AddCommand(a.runCommand())
+		return root
+	}
 	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.testCommand(), a.execCommand(), a.conformanceCommand(), a.generateCommand(), a.runCommand(),
 		a.inspectCommand(), a.verifyCommand(), a.signCommand(), a.keysCommand(), a.stateCommand(), a.providersCommand(), a.faultCommand(), a.versionCommand())
 	return root

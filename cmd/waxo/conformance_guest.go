@@ -15,6 +15,7 @@ import (
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/testscripts/guestsuite"
+	"github.com/waxosuit/waxo/testscripts/script"
 )
 
 // guestFlags are the flags of waxo conformance guest.
@@ -75,7 +76,7 @@ func (a *app) conformanceGuestCommand() *cobra.Command {
 			return err
 		}
 		if f.list {
-			return listChecks(a.out)
+			return listChecks(a.out, guestsuite.Scripts)
 		}
 		return a.conformanceGuest(cmd, f, files)
 	}
@@ -151,8 +152,9 @@ func (a *app) moduleToCheck(cmd *cobra.Command, opts *guestsuite.Options, files 
 	return made.Signed, nil
 }
 
-func listChecks(w io.Writer) error {
-	scripts, err := guestsuite.Scripts()
+// listChecks lists the checks of a suite.
+func listChecks(w io.Writer, suite func() ([]*script.Script, error)) error {
+	scripts, err := suite()
 	if err != nil {
 		return err
 	}

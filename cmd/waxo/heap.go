@@ -1,10 +1,17 @@
 package main
 
-import "runtime"
+import (
+	"runtime"
+	"time"
+)
 
 // ballastSize is by how many bytes garbage may grow in waxo run before it is
 // collected, beyond what Go allows: as much again as is alive.
 const ballastSize = 32 << 20
+
+// ballastDelay is how long waxo run serves without. To take the ballast is itself
+// a collection, which would come just when the first request does.
+const ballastDelay = time.Second
 
 // ballast makes Go's heap look larger than it is, until the function that it
 // returns is called. Little is alive in a host, so that its garbage would be

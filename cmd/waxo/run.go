@@ -167,8 +167,12 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		if g.Tier() == wapc.TierInterpreted {
 			follow(ctx, log, g, a.begun)
 		}
-		defer a.ballast()() // not before: to compile takes memory enough
-		<-ctx.Done()
+		select { // not before: to compile takes memory enough
+		case <-time.After(ballastDelay):
+			defer a.ballast()()
+			<-ctx.Done()
+		case <-ctx.Done():
+		}
 	})
 	f.untilDrain(ctx, own, log)
 	return nil

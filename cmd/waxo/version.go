@@ -29,14 +29,17 @@ func (a *app) versionCommand() *cobra.Command {
 		if err := checkOutput(*format); err != nil {
 			return err
 		}
-		v := version()
 		if *format == "json" {
-			return writeJSON(a.out, v)
+			return writeJSON(a.out, version())
 		}
-		_, err := fmt.Fprintln(a.out, "waxo", v)
-		return err
+		return a.printVersion()
 	}
 	return cmd
+}
+
+func (a *app) printVersion() error {
+	_, err := fmt.Fprintln(a.out, "waxo", version())
+	return err
 }
 
 func (v versionResult) String() string {

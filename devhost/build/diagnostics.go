@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Diagnostic is one place that the toolchain complains about.
@@ -30,10 +31,16 @@ func (d Diagnostic) String() string {
 // message; Rust behind it, on a line of its own; TypeScript and AssemblyScript with
 // parentheses, in front or behind.
 var (
-	placeFirst = regexp.MustCompile(`^(?:vet: )?((?:[A-Za-z]:)?[^:]+):(\d+)(?::(\d+))?: (.*)$`)
-	placeArrow = regexp.MustCompile(`^\s*--> ((?:[A-Za-z]:)?[^:]+):(\d+):(\d+)$`)
-	placeParen = regexp.MustCompile(`^(?:\s*(?:│\s*)?└─ in )?([^()]+)\((\d+),(\d+)\)(?:: (.*))?$`)
+	placeFirst = pattern(`^(?:vet: )?((?:[A-Za-z]:)?[^:]+):(\d+)(?::(\d+))?: (.*)$`)
+	placeArrow = pattern(`^\s*--> ((?:[A-Za-z]:)?[^:]+):(\d+):(\d+)$`)
+	placeParen = pattern(`^(?:\s*(?:│\s*)?└─ in )?([^()]+)\((\d+),(\d+)\)(?:: (.*))?$`)
 )
+
+// pattern is an expression that is compiled when it is first used: a start of the
+// host has no need of it.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // diagnostics finds the places that a toolchain's output names. A place counts
 // only if there is such a file, so times and addresses are not taken for places.
@@ -43,12 +50,12 @@ func diagnostics(output, dir string) []Diagnostic {
 	indented := false // the lines that belong to the last one found
 	for line := range strings.Lines(output) {
 		line = strings.TrimRight(line, "\r\n")
-		match := placeFirst.FindStringSubmatch(line)
+		match := placeFirst().FindStringSubmatch(line)
 		if match == nil {
-			match = placeParen.FindStringSubmatch(line)
+			match = placeParen().FindStringSubmatch(line)
 		}
 		if match == nil {
-			if match = placeArrow.FindStringSubmatch(line); match != nil {
+			if match = placeArrow().FindStringSubmatch(line); match != nil {
 				match = append(match, "")
 			}
 		}

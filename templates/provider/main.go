@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/waxosuit/waxo/capability/plugin"
+	"github.com/waxosuit/waxo/capability/plugin/serve"
 )
 
 func main() {
-	if err := plugin.Serve(newProvider()); err != nil {
+	if err := serve.Provider(newProvider()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -103,13 +103,13 @@ func (s *store) call(c capability.Call) ([]byte, error) {
 	var err error
 	switch c.Operation {
 	case capability.OpGet:
-		answer, err = serve(c, s.get)
+		answer, err = perform(c, s.get)
 	case capability.OpSet:
-		answer, err = serve(c, s.set)
+		answer, err = perform(c, s.set)
 	case capability.OpDel:
-		answer, err = serve(c, s.del)
+		answer, err = perform(c, s.del)
 	case capability.OpAdd:
-		answer, err = serve(c, s.add)
+		answer, err = perform(c, s.add)
 	default:
 		return nil, &capability.Error{Code: capability.CodeUnsupported, Message: fmt.Sprintf("there is no operation %q here", c.Operation)}
 	}
@@ -119,7 +119,7 @@ func (s *store) call(c capability.Call) ([]byte, error) {
 	return answer.AppendProto(c.Into[:0]), nil
 }
 
-func serve[T any, P interface {
+func perform[T any, P interface {
 	*T
 	message
 }](c capability.Call, operation func(P) (message, error)) (message, error) {

@@ -43,8 +43,9 @@ After "!", the guest must answer with an error, whose text goes to stderr. A gue
 		{
 			Name: "drive", Args: "[-all] [-only REGEXP] [-as VARIANT [-plain]] [-tail FILE] [-empty] [-size BYTES] [OPERATION...]", Run: drive,
 			Short: "Has the guest handle the suite's requests for what it claims, or for some operations; any answer will do.",
-			Long: `The requests are those of requests.txtar; -only chooses among them by name. Those that crash the
-guest as they are are left out, unless -all says otherwise. What comes of it is for saw and transcript. -empty sends an empty payload instead, -size a message with that many bytes in it. -tail
+			Long: `The requests are those of requests.txtar, and those of --requests; -only chooses among them by
+name. Those that crash the guest as they are are left out, unless -all says otherwise. What comes of it is for
+saw and transcript. -empty sends an empty payload instead, -size a message with that many bytes in it. -tail
 appends each line of a file, bytes in hex up to the first word that is none, to each message. -as writes the
 messages in another way, and leaves out those that cannot be; -plain leaves the same out, and writes the others
 as they are:

@@ -38,7 +38,7 @@ func drive(ts *testscript.TestScript, not bool, args []string) {
 	s := loaded(ts)
 	n := s.drive(script.Context(ts), d)
 	fatal(ts)
-	if n == 0 {
+	if n == 0 && s.find("hang") == nil {
 		s.skip("the module claims nothing that this could be sent to")
 	}
 	ts.Logf("%d calls", n)
@@ -74,7 +74,7 @@ func (d *driving) flag(ts *testscript.TestScript, flag, value string) {
 
 // leadingHex reads the bytes at the begin of a line, before words.
 func leadingHex(line string) (b []byte) {
-	for _, word := range strings.Fields(line) {
+	for word := range strings.FieldsSeq(line) {
 		one, err := hex.DecodeString(word)
 		if err != nil || len(one) != 1 {
 			break

@@ -115,7 +115,6 @@ const brokenProtocol = "the call protocol was broken: "
 // violations are the ways of breaking the protocol, by what the engine says.
 var violations = []struct{ text, kind string }{
 	{"__guest_call returned", "result"},
-	{"was called twice", ""},      // see lookAtTrace
 	{"was called before any", ""}, // see lookAtTrace
 	{"was called while the guest starts", "start-exchange"},
 	{"that is not UTF-8", "garbled-name"},
@@ -175,10 +174,9 @@ func (s *session) started(err error) {
 	if err == nil {
 		return
 	}
-	before := len(s.found)
 	s.lookAtCrash("start", err)
 	for _, kind := range []string{"crash", "hang", "memory"} {
-		if found := s.found[kind]; found != nil && len(s.found) > before {
+		if found := s.find(kind); found != nil {
 			s.found["start-crash"] = found
 		}
 	}

@@ -1,9 +1,12 @@
 package guestsuite_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waxosuit/waxo/testscripts/guestsuite"
 	"github.com/waxosuit/waxo/testscripts/report"
@@ -49,16 +52,16 @@ func TestRefusalsAreAllLookedAt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all string
+	var all strings.Builder
 	for _, s := range scripts {
-		all += string(s.Data)
+		all.WriteString(string(s.Data))
 	}
 	for _, reason := range []wascap.Reason{
 		wascap.ReasonNotModule, wascap.ReasonUnsigned, wascap.ReasonDuplicateSection, wascap.ReasonMisplacedSection,
 		wascap.ReasonSectionEncoding, wascap.ReasonTooLarge, wascap.ReasonMalformed, wascap.ReasonUnsupported,
 		wascap.ReasonKeyKind, wascap.ReasonSignature, wascap.ReasonHash, wascap.ReasonNotYetValid, wascap.ReasonExpired,
 	} {
-		if !strings.Contains(all, " "+string(reason)) {
+		if !strings.Contains(all.String(), " "+string(reason)) {
 			t.Errorf("no script is about claims that are %s", reason)
 		}
 	}
@@ -145,5 +148,21 @@ func TestRequests(t *testing.T) {
 		if _, err := guestsuite.Run(t.Context(), module, opts); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", archive, err)
 		}
+	}
+}
+
+// TestInterruption ends a run before it has begun, and in the middle of a call that
+// does not end by itself.
+func TestInterruption(t *testing.T) {
+	t.Parallel()
+	hangs := readPatch(t, "testdata/broken/call-hangs.txtar")
+	module := sign(t, assemble(t, hangs.apply(t, readFile(t, "testdata/base.wat"))), claimed...)
+	for _, after := range []time.Duration{0, 300 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		r, err := guestsuite.Run(ctx, module, &guestsuite.Options{CallTimeout: time.Hour})
+		if !errors.Is(err, context.DeadlineExceeded) || r != nil {
+			t.Errorf("after %v: %v", after, err)
+		}
+		cancel()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -40,9 +41,7 @@ type answer struct {
 
 func newServices(s *session, answers map[string]answer) *services {
 	v := &services{session: s, live: newWorld(), answers: make(map[string]answer)}
-	for operation, a := range answers {
-		v.answers[operation] = a
-	}
+	maps.Copy(v.answers, answers)
 	if s.services != nil {
 		v.fixed = s.services.fixed
 	}

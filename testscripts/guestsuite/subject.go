@@ -174,14 +174,6 @@ func standard(id string) string {
 	return id
 }
 
-// claimed is the name by which the module claims a capability.
-func (s *subject) claimed(id string) string {
-	if i := slices.IndexFunc(s.capabilities, func(c string) bool { return standard(c) == id }); i >= 0 {
-		return s.capabilities[i]
-	}
-	return id
-}
-
 // handled are the operations that the module must handle for what it claims.
 func (s *subject) handled() []registry.Operation {
 	var all []registry.Operation

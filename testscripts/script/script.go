@@ -147,6 +147,7 @@ func (r *runner) run(ctx context.Context, s *Script, dir string) report.Check {
 	t.Run(s.Name, func(testscript.T) { r.play(ctx, t, file) })
 	check.Took = time.Since(begun)
 	t.settle(&check)
+	check.Log = strings.ReplaceAll(check.Log, dir+string(filepath.Separator), "") // a folder that is soon gone
 	if check.Status == report.Fail && ctx.Err() != nil {
 		check.Status, check.Message, check.Log = report.Skip, "interrupted", ""
 	}

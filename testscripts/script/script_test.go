@@ -95,6 +95,9 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s is %q %q in line %d; want %+v\n%s", c.Name, c.Status, c.Message, c.Line, w, c.Log)
 		}
 		delete(want, c.Name)
+		if c.Name == "bad" && !strings.Contains(c.Log, "FAIL: bad.txtar:6: greet whom?") {
+			t.Errorf("the log does not say where it failed: %s", c.Log)
+		}
 		if c.Name == "bang" && !strings.Contains(c.Log, "panic: at the disco") {
 			t.Errorf("the log does not tell of the panic: %s", c.Log)
 		}

@@ -1,6 +1,9 @@
 package main
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Opcodes and types of the binary format, as far as the guests need them.
 const (
@@ -136,10 +139,7 @@ func (g *guest) encode() []byte {
 		if len(items) == 0 {
 			return
 		}
-		body := string(leb(len(items)))
-		for _, item := range items {
-			body += item
-		}
+		body := string(leb(len(items))) + strings.Join(items, "")
 		out = append(append(append(out, id), leb(len(body))...), body...)
 	}
 	var types, bodies, segments []string

@@ -39,10 +39,13 @@ func moduleVector(name, rules string, module []byte, names ...string) vectors.Mo
 	return v
 }
 
+// importsFunc imports a function of i32 alone.
+func importsFunc(module, name string, params, results int) func(g *guest) {
+	return func(g *guest) { g.importFunc(module, name, funcType(params, results)) }
+}
+
 func importVectors() []vectors.Module {
-	f := func(module, name string, params, results int) func(g *guest) {
-		return func(g *guest) { g.importFunc(module, name, funcType(params, results)) }
-	}
+	f := importsFunc
 	all := func(form int) func(g *guest) {
 		return func(g *guest) {
 			for _, h := range hostFunctions {
@@ -81,6 +84,13 @@ func importVectors() []vectors.Module {
 		imported("imports a table under a function's name", "MOD-14 MOD-16", func(g *guest) { g.importOther("wapc", "__console_log", "\x01\x70\x00\x01") }, "wapc.__console_log"),
 		imported("imports a global under a function's name", "MOD-14 MOD-16", func(g *guest) { g.importOther("wapc", "__host_error", "\x03\x7f\x00") }, "wapc.__host_error"),
 	}
+	return append(list, importTypeVectors()...)
+}
+
+// importTypeVectors have functions of wapc with other types.
+func importTypeVectors() []vectors.Module {
+	f := importsFunc
+	var list []vectors.Module
 	for _, h := range hostFunctions {
 		if h.name == "__host_call" {
 			continue

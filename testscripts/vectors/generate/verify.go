@@ -75,14 +75,12 @@ func moduleCases() []vectors.Verify {
 	signed := embed(smallModule, "jwt", text)
 	vouched := sign(goodHeader, placeholders.Replace(`{"jti":"id","iat":1772366400,"iss":"$O","sub":"$A","wascap":{"valid_signers":[]}}`), operator)
 	provider := sign(goodHeader, placeholders.Replace(goodProvider), account)
-	// A claims section whose lengths are written by hand.
 	section := func(size []byte, name string) []byte {
 		return slices.Concat(smallModule, []byte{0}, size, []byte(name+"jwt"+text))
 	}
 	padded := func(n int) []byte { b := leb(n); b[len(b)-1] |= 0x80; return append(b, 0) }
 	flipped := bytes.Clone(signed)
 	flipped[len(smallModule)-1] ^= 1
-	clone := bytes.Clone
 	size := len(text) + 4
 	cases := []struct {
 		name, rules string
@@ -93,10 +91,10 @@ func moduleCases() []vectors.Verify {
 		{"later name", "CLM-54", embed(smallModule, "wasmcloud_jwt", text), ok},
 		{"empty", "MOD-3", nil, "not-a-module"},
 		{"version 2", "MOD-3", append([]byte("\x00asm\x02\x00\x00\x00"), signed[8:]...), "not-a-module"},
-		{"trailing byte", "MOD-3", append(clone(signed), 0), "not-a-module"},
+		{"trailing byte", "MOD-3", append(bytes.Clone(signed), 0), "not-a-module"},
 		{"unsigned", "CLM-55", smallModule, "unsigned"},
 		{"other name", "CLM-55", embed(smallModule, "JWT", text), "unsigned"},
-		{"no custom section", "CLM-55", append(clone(smallModule), append([]byte{11}, signed[len(smallModule)+1:]...)...), "unsigned"},
+		{"no custom section", "CLM-55", append(bytes.Clone(smallModule), append([]byte{11}, signed[len(smallModule)+1:]...)...), "unsigned"},
 		{"two", "CLM-56", embed(signed, "jwt", text), "duplicate-section"},
 		{"two names", "CLM-56", embed(signed, "wasmcloud_jwt", text), "duplicate-section"},
 		{"two, first is empty", "CLM-56", embed(embed(smallModule, "jwt", ""), "jwt", text), "duplicate-section"},

@@ -1,4 +1,4 @@
-package plugin
+package serve
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/plugincontract"
 	"github.com/waxosuit/waxo/capability/payload/providerpb"
 )
 
@@ -19,7 +20,7 @@ type dispatcher struct {
 
 // Dispatch implements capability.Dispatcher.
 func (d *dispatcher) Dispatch(ctx context.Context, operation string, payload, into []byte) (capability.Reply, error) {
-	request := &providerpb.DispatchRequest{ID: toID(d.id), Operation: operation, Payload: payload}
+	request := &providerpb.DispatchRequest{ID: plugincontract.ToID(d.id), Operation: operation, Payload: payload}
 	if deadline, ok := ctx.Deadline(); ok {
 		// Up to a whole millisecond, as 0 means none. An answer after our own
 		// deadline finds nobody.
@@ -35,7 +36,7 @@ func (d *dispatcher) Dispatch(ctx context.Context, operation string, payload, in
 			return capability.Reply{}, errNotListening()
 		}
 		reply := capability.Reply{Build: answer.Build}
-		if err := fromFailure(answer.Error); err != nil {
+		if err := plugincontract.FromFailure(answer.Error); err != nil {
 			return reply, err
 		}
 		reply.Payload = append(into[:0], answer.Payload...)

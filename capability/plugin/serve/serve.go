@@ -1,4 +1,10 @@
-package plugin
+// Package serve is what provider plugins are written with in Go: Provider is the
+// main function of one. Package plugin is the other side, which starts and talks
+// to plugins; docs/providers.md in this module is the contract between the two.
+//
+// The handshake, TLS and gRPC are go-plugin's, so that a plugin links all of these;
+// a host does not. What is left out: anything about the host.
+package serve
 
 import (
 	"context"
@@ -15,29 +21,33 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/plugincontract"
 	"github.com/waxosuit/waxo/capability/payload/providerpb"
 )
+
+// setName is go-plugin's name for the one thing that is served.
+const setName = "provider"
 
 // closeTimeout bounds how long a provider may take to close before its process
 // ends without it.
 const closeTimeout = 5 * time.Second
 
-// Serve makes the process a plugin that offers the provider. It returns when the
+// Provider makes the process a plugin that offers a provider. It returns when the
 // host has told the plugin to end or has gone away, after it closed the
 // provider; the error is that of the closing. The process should end then.
 //
 // It is meant for a main function that does nothing else. A process that no host
 // started ends at once, with status 1 and a message. Standard input belongs to
-// Serve; what is written to standard output and standard error goes to the log of
+// Provider; what is written to standard output and standard error goes to the log of
 // the host, line by line. An interrupt from a terminal is left to the host.
-func Serve(p capability.Provider) error {
+func Provider(p capability.Provider) error {
 	s := &server{provider: p, waiting: make(map[uint64]chan *providerpb.DispatchAnswer)}
 	stdout, stderr := os.Stdout, os.Stderr
 	s.ready = sync.OnceFunc(func() { os.Stdout, os.Stderr = stdout, stderr })
 	go s.endWithHost() // ends with the process
 	goplugin.Serve(&goplugin.ServeConfig{
-		HandshakeConfig:  handshake(),
-		VersionedPlugins: map[int]goplugin.PluginSet{ProtocolVersion: {setName: &served{server: s}}},
+		HandshakeConfig:  goplugin.HandshakeConfig{ProtocolVersion: plugincontract.Version, MagicCookieKey: plugincontract.CookieKey, MagicCookieValue: plugincontract.CookieValue},
+		VersionedPlugins: map[int]goplugin.PluginSet{plugincontract.Version: {setName: &served{server: s}}},
 		GRPCServer:       s.grpc,
 		Logger:           hclog.NewNullLogger(),
 	})
@@ -58,7 +68,7 @@ func (p *served) GRPCServer(_ *goplugin.GRPCBroker, g *grpc.Server) error {
 
 // GRPCClient implements goplugin.GRPCPlugin; the host does without it.
 func (p *served) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
-	return nil, fmt.Errorf("plugin: %q is for servers", setName)
+	return nil, fmt.Errorf("serve: %q is for servers", setName)
 }
 
 // server answers a host's calls.
@@ -88,7 +98,7 @@ func (s *server) grpc(opts []grpc.ServerOption) *grpc.Server {
 	g := grpc.NewServer(append(opts,
 		grpc.MaxRecvMsgSize(math.MaxInt32), grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.ForceServerCodecV2(codec{}),
-		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(window),
+		grpc.InitialWindowSize(plugincontract.Window), grpc.InitialConnWindowSize(plugincontract.Window),
 	)...)
 	s.server.Store(g)
 	if s.ended.Load() { // before there was a server to stop
@@ -118,35 +128,35 @@ func (s *server) close() error {
 		select {
 		case s.closed = <-done:
 		case <-ctx.Done():
-			s.closed = fmt.Errorf("plugin: the provider did not close within %s", closeTimeout)
+			s.closed = fmt.Errorf("serve: the provider did not close within %s", closeTimeout)
 		}
 	})
 	return s.closed
 }
 
-func (s *server) describe(context.Context, *providerpb.DescribeRequest) message {
+func (s *server) describe(context.Context, *providerpb.DescribeRequest) plugincontract.Message {
 	s.ready() // the host asks this first, and go-plugin has done its part then
 	d := s.provider.Describe()
 	return &providerpb.DescribeResponse{Capability: d.Capability, Name: d.Name, Version: d.Version, Operations: d.Operations}
 }
 
-func (s *server) bind(ctx context.Context, in *providerpb.BindRequest) message {
-	b := capability.Binding{BindingID: fromID(in.ID), GuestName: in.GuestName, Config: in.Config, Development: in.Development}
-	return &providerpb.BindResponse{Error: toFailure(s.provider.Bind(ctx, b, &dispatcher{server: s, id: b.BindingID}))}
+func (s *server) bind(ctx context.Context, in *providerpb.BindRequest) plugincontract.Message {
+	b := capability.Binding{BindingID: plugincontract.FromID(in.ID), GuestName: in.GuestName, Config: in.Config, Development: in.Development}
+	return &providerpb.BindResponse{Error: plugincontract.ToFailure(s.provider.Bind(ctx, b, &dispatcher{server: s, id: b.BindingID}))}
 }
 
-func (s *server) call(ctx context.Context, in *providerpb.CallRequest) message {
-	payload, err := s.provider.Call(ctx, capability.Call{BindingID: fromID(in.ID), Operation: in.Operation, Payload: in.Payload})
+func (s *server) call(ctx context.Context, in *providerpb.CallRequest) plugincontract.Message {
+	payload, err := s.provider.Call(ctx, capability.Call{BindingID: plugincontract.FromID(in.ID), Operation: in.Operation, Payload: in.Payload})
 	if err != nil {
 		payload = nil
 	}
-	return &providerpb.CallResponse{Payload: payload, Error: toFailure(err)}
+	return &providerpb.CallResponse{Payload: payload, Error: plugincontract.ToFailure(err)}
 }
 
-func (s *server) unbind(ctx context.Context, in *providerpb.UnbindRequest) message {
-	return &providerpb.UnbindResponse{Error: toFailure(s.provider.Unbind(ctx, fromID(in.ID)))}
+func (s *server) unbind(ctx context.Context, in *providerpb.UnbindRequest) plugincontract.Message {
+	return &providerpb.UnbindResponse{Error: plugincontract.ToFailure(s.provider.Unbind(ctx, plugincontract.FromID(in.ID)))}
 }
 
-func (s *server) closing(context.Context, *providerpb.CloseRequest) message {
-	return &providerpb.CloseResponse{Error: toFailure(s.close())}
+func (s *server) closing(context.Context, *providerpb.CloseRequest) plugincontract.Message {
+	return &providerpb.CloseResponse{Error: plugincontract.ToFailure(s.close())}
 }

@@ -1,4 +1,4 @@
-package plugin
+package serve
 
 import (
 	"fmt"
@@ -7,22 +7,8 @@ import (
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 
-	"github.com/waxosuit/waxo/capability/payload/providerpb"
+	"github.com/waxosuit/waxo/capability/internal/plugincontract"
 )
-
-// message is what the generator gives every message.
-type message interface {
-	ProtoSize() int
-	AppendProto([]byte) []byte
-	UnmarshalProto([]byte) error
-}
-
-// callResponse is the answer to a call, whose payload goes where the caller has
-// room for it.
-type callResponse struct {
-	providerpb.CallResponse
-	into []byte
-}
 
 // codec codes our messages without reflection, and leaves those of go-plugin to
 // the protobuf library. On the wire there is no difference.
@@ -34,7 +20,7 @@ func (codec) Name() string { return proto.Name }
 // Marshal implements encoding.CodecV2. What it returns is a copy: the payload is
 // the caller's again as soon as it has returned.
 func (codec) Marshal(v any) (mem.BufferSlice, error) {
-	m, ok := v.(message)
+	m, ok := v.(plugincontract.Message)
 	if !ok {
 		return encoding.GetCodecV2(proto.Name).Marshal(v)
 	}
@@ -50,23 +36,11 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 
 // Unmarshal implements encoding.CodecV2. Payloads in v are v's own.
 func (codec) Unmarshal(data mem.BufferSlice, v any) error {
-	switch m := v.(type) {
-	case *callResponse:
-		buffer := data.MaterializeToBuffer(mem.DefaultBufferPool())
-		defer buffer.Free()
-		if err := m.UnmarshalProto(buffer.ReadOnlyData()); err != nil {
-			return malformed(err)
-		}
-		m.Payload = append(m.into[:0], m.Payload...)
-		return nil
-	case message:
-		return malformed(m.UnmarshalProto(data.Materialize()))
+	m, ok := v.(plugincontract.Message)
+	if !ok {
+		return encoding.GetCodecV2(proto.Name).Unmarshal(data, v)
 	}
-	return encoding.GetCodecV2(proto.Name).Unmarshal(data, v)
-}
-
-func malformed(err error) error {
-	if err != nil {
+	if err := m.UnmarshalProto(data.Materialize()); err != nil {
 		return fmt.Errorf("the message is malformed: %w", err)
 	}
 	return nil

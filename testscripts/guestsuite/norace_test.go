@@ -1,0 +1,5 @@
+//go:build !race
+
+package guestsuite_test
+
+const raceEnabled = false
