@@ -355,7 +355,7 @@ func ownContainers(b *blobs) {
 	for i, guest := range all {
 		guest.Want(mkdir, container("own"), container("own"))
 		guest.lists("own")
-		guest.store("own", "k", []byte(fmt.Sprint("of ", i)), 100)
+		guest.store("own", "k", fmt.Append(nil, "of ", i), 100)
 	}
 	for i, guest := range all {
 		guest.holds("own", "k", fmt.Sprint("of ", i))

@@ -303,7 +303,7 @@ func (s *Session) end() {
 // unbind ends the session's binding. To do so twice is no error.
 func (s *Session) unbind(ctx context.Context) error {
 	if err := s.target.Provider.Unbind(ctx, s.id); err != nil {
-		return fmt.Errorf("Unbind: %w", err)
+		return fmt.Errorf("the end of a binding: %w", err)
 	}
 	s.guest.Lock()
 	s.stands = false
