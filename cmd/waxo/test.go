@@ -60,13 +60,16 @@ ones. In a workflow of GitHub Actions, failures become annotations.`,
 	cmd.Flags().StringVar(&f.providers, "providers", "embedded", "what the services behind capabilities are: embedded or container")
 	cmd.Flags().StringVar(&f.run, "run", "", "run only the scripts whose names match this regular expression")
 	cmd.Flags().IntVar(&f.parallel, "parallel", 0, "scripts at once (default as many as there are cores)")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "time for one script")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "time for one script (default 1m, or 5m with containers, whose images may have to be fetched)")
 	cmd.Flags().BoolVar(&f.update, "update", false, "where cmp finds a difference, rewrite the golden in the script")
 	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "run again at each change, until Ctrl-C")
 	cmd.Flags().BoolVar(&f.verbose, "verbose", false, "tell what scripts that pass did, too")
 	f.report.add(cmd)
 	f.plugins.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		if !cmd.Flags().Changed("timeout") {
+			f.timeout = scriptTimeouts[f.providers]
+		}
 		if err := f.check(); err != nil {
 			return err
 		}
@@ -75,12 +78,17 @@ ones. In a workflow of GitHub Actions, failures become annotations.`,
 	return cmd
 }
 
+// scriptTimeouts are how long a script may take, by its providers.
+var scriptTimeouts = map[string]time.Duration{"embedded": time.Minute, "container": 5 * time.Minute}
+
 func (f *testFlags) check() (err error) {
 	switch {
 	case f.providers != "embedded" && f.providers != "container":
 		return usageError{fmt.Errorf("there are no providers %q; take embedded or container", f.providers)}
 	case f.timeout <= 0:
 		return usageError{fmt.Errorf("--timeout is %v; it must be above 0", f.timeout)}
+	case f.parallel < 0:
+		return usageError{fmt.Errorf("--parallel is %d; it is a number of scripts", f.parallel)}
 	case f.watch && (f.report.file != "" || f.report.format != "text"):
 		return usageError{errors.New("--watch tells on the terminal alone: leave --format and --output out")}
 	}

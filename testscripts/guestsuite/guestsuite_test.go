@@ -21,7 +21,7 @@ func TestHeaders(t *testing.T) {
 	if err != nil || len(scripts) < 80 {
 		t.Fatalf("%d scripts, %v", len(scripts), err)
 	}
-	words := []string{"signing", "claims", "structure", "code", "instance", "answers", "health", "operations"}
+	words := []string{"signing", "section", "claims", "structure", "code", "instance", "answers", "health", "operations"}
 	for _, s := range scripts {
 		if s.Title == "" || !strings.HasSuffix(s.Title, ".") {
 			t.Errorf("%s: the title is %q", s.Name, s.Title)

@@ -48,6 +48,7 @@ type subject struct {
 // The words of "Needs:" and of conditions, beside the names of capabilities.
 const (
 	needSigning  = "signing"    // claims were asked for
+	needSection  = "section"    // there is a section for them
 	needClaims   = "claims"     // there are some that can be read
 	needParts    = "structure"  // the module can be taken apart
 	needCode     = "code"       // the engine takes the module
@@ -57,7 +58,7 @@ const (
 	needHandler  = "operations" // it claims a capability whose operations a guest handles
 )
 
-var needs = []string{needSigning, needClaims, needParts, needCode, needInstance, needAnswers, needHealth, needHandler}
+var needs = []string{needSigning, needSection, needClaims, needParts, needCode, needInstance, needAnswers, needHealth, needHandler}
 
 // isNeed tells whether a word is one of those, or the name of a capability.
 func isNeed(word string) bool { return slices.Contains(needs, word) || strings.Contains(word, ":") }
@@ -95,6 +96,9 @@ func (s *subject) readClaims() {
 	token, err := wascap.Verify(s.module, time.Now())
 	if errors.As(err, &s.refusal) {
 		token, err = wascap.Extract(s.module)
+	}
+	if r := s.refusal; r != nil && (r.Reason == wascap.ReasonUnsigned || r.Reason == wascap.ReasonNotModule) {
+		s.missing[needSection] = "the module has no claims section"
 	}
 	s.capabilities = s.opts.Capabilities
 	if err == nil {

@@ -216,7 +216,8 @@ var faults = []fault{
 		changes: []change{{"capability/httpserver/response.go", "\tvalid := len(name) > 0\n", "\tif FAULTY {\n\t\treturn nil\n\t}\n\tvalid := len(name) > 0\n"}},
 	},
 	{
-		name: "answers 200 on error",
+		name:  "answers 200 on error",
+		whole: true,
 		broken: "CALL-17 CALL-19 CALL-20 CALL-26 CALL-35 CALL-37 CALL-60 CALL-61 CALL-67 CALL-81 CALL-82 CALL-83 CALL-84 CALL-85 CALL-86 " +
 			"HOST-3 HOST-4 HOST-5 HOST-7 HOST-10 HOST-11 HOST-14 HOST-17 HOST-18 HTTP-40 HTTP-41 HTTP-42 HTTP-43",
 		changes: []change{{"capability/httpserver/fault.go", "\treturn f\n}\n\n// fail answers", "\tif FAULTY {\n\t\tf.status = http.StatusOK\n\t}\n\treturn f\n}\n\n// fail answers"}},

@@ -1,6 +1,7 @@
 package hostsuite_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,13 +31,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// waxo builds the command.
+// waxo builds the command, with the race detector where the tests have it.
 var waxo = sync.OnceValues(func() (string, error) {
 	out := filepath.Join(built, "waxo")
 	if runtime.GOOS == "windows" {
 		out += ".exe"
 	}
-	build := exec.Command("go", "build", "-o", out, "github.com/waxosuit/waxo/cmd/waxo")
+	build := exec.Command("go", "build", fmt.Sprintf("-race=%v", raceEnabled), "-o", out, "github.com/waxosuit/waxo/cmd/waxo")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	return out, build.Run()
 })
@@ -45,7 +46,8 @@ var waxo = sync.OnceValues(func() (string, error) {
 // that need what is not there.
 func check(t *testing.T, opts *hostsuite.Options, missing ...string) *report.Report {
 	t.Helper()
-	opts.Env, opts.Timeout = os.Environ(), time.Minute
+	// A host in which there is a race ends, and so fails its check.
+	opts.Env, opts.Timeout = append(os.Environ(), "GORACE=halt_on_error=1"), time.Minute
 	r, err := hostsuite.Run(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)

@@ -98,15 +98,20 @@ func (p *processes) start(ctx context.Context, module string, s *settings) (runn
 }
 
 func (p *processes) launch(ctx context.Context, module string, s *settings) (*process, error) {
-	h := &process{served: newServed(p.ports), exited: make(chan struct{})}
-	place := strings.NewReplacer(modulePlaceholder, module, portPlaceholder, h.port())
+	endpoint, err := newServed(p.ports)
+	if err != nil {
+		return nil, err
+	}
+	h := &process{served: endpoint, exited: make(chan struct{})}
+	place := strings.NewReplacer(modulePlaceholder, module, portPlaceholder, h.port)
 	h.cmd = &exec.Cmd{Path: p.file, Stdout: h.out, Stderr: h.out, WaitDelay: 5 * time.Second}
 	for _, arg := range p.command {
 		h.cmd.Args = append(h.cmd.Args, place.Replace(arg))
 	}
-	h.cmd.Env = slices.Concat(p.env, []string{"PORT=" + h.port()}, s.environment(), s.env)
+	h.cmd.Env = slices.Concat(p.env, []string{"PORT=" + h.port}, s.environment(), s.env)
 	group(h.cmd)
 	if err := h.cmd.Start(); err != nil {
+		h.release()
 		return nil, err
 	}
 	go h.wait()
@@ -169,5 +174,5 @@ func (h *process) kill() {
 		killGroup(h.cmd)
 		<-h.exited
 	}
-	h.client.CloseIdleConnections()
+	h.release()
 }

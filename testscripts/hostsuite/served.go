@@ -17,27 +17,34 @@ import (
 
 // served is a host that is reached by HTTP.
 type served struct {
-	address string
-	client  *http.Client
-	out     *output
+	port   string
+	kept   io.Closer // keeps others from the port
+	client *http.Client
+	out    *output
 }
 
-// newServed makes one that shall listen on a port that is free.
-func newServed(p *ports) *served {
+// newServed makes one that shall listen on a port that is free. It is to be released.
+func newServed(p *ports) (*served, error) {
+	port, kept, err := p.take()
+	if err != nil {
+		return nil, err
+	}
 	return &served{
-		out:     newOutput(),
-		address: net.JoinHostPort("127.0.0.1", strconv.Itoa(p.next())),
+		port: port, kept: kept, out: newOutput(),
 		client: &http.Client{
 			Transport:     &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-	}
+	}, nil
 }
 
-func (h *served) port() string {
-	_, port, _ := net.SplitHostPort(h.address)
-	return port
+// release gives back what a host that has ended took.
+func (h *served) release() {
+	h.client.CloseIdleConnections()
+	h.kept.Close()
 }
+
+func (h *served) address() string { return net.JoinHostPort("127.0.0.1", h.port) }
 
 // poll is how often a host is asked whether it listens: nothing tells us.
 const poll = 2 * time.Millisecond
@@ -47,7 +54,7 @@ func (h *served) await(ctx context.Context, exited <-chan struct{}, reason func(
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	for {
-		conn, err := net.DialTimeout("tcp", h.address, time.Second)
+		conn, err := net.DialTimeout("tcp", h.address(), time.Second)
 		if err == nil {
 			return conn.Close()
 		}
@@ -58,7 +65,7 @@ func (h *served) await(ctx context.Context, exited <-chan struct{}, reason func(
 			}
 			return &refusal{text: h.out.String()}
 		case <-ctx.Done():
-			return fmt.Errorf("the host neither listens on %s nor ends. It said:\n%s", h.address, h.out)
+			return fmt.Errorf("the host neither listens on %s nor ends. It said:\n%s", h.address(), h.out)
 		case <-ticker.C:
 		}
 	}
@@ -67,12 +74,12 @@ func (h *served) await(ctx context.Context, exited <-chan struct{}, reason func(
 func (h *served) output() *output { return h.out }
 
 func (h *served) do(ctx context.Context, r *request) (*response, error) {
-	req, err := http.NewRequestWithContext(ctx, r.method, "http://"+h.address, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, r.method, "http://"+h.address(), bytes.NewReader(r.body))
 	if err != nil {
 		return nil, err
 	}
 	path, query, _ := strings.Cut(r.path, "?")
-	req.URL.Opaque, req.URL.RawQuery = "//"+h.address+path, query
+	req.URL.Opaque, req.URL.RawQuery = "//"+h.address()+path, query
 	for name, values := range r.header {
 		if req.Header[name] = values; name == "Host" {
 			req.Host = values[0]
@@ -96,7 +103,7 @@ func (h *served) do(ctx context.Context, r *request) (*response, error) {
 
 // raw sends bytes that need not be HTTP, and reads the answer.
 func (h *served) raw(ctx context.Context, text string) (*response, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.address)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.address())
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +125,8 @@ func (h *served) raw(ctx context.Context, text string) (*response, error) {
 	return &response{status: res.StatusCode, header: res.Header, body: body}, err
 }
 
-// ports hands out ports that nobody listens on: below those that systems give to
-// connections, and none twice in a row.
+// ports hands out ports that nobody listens on, below those that systems give to
+// connections.
 type ports struct{ last atomic.Uint32 }
 
 const (
@@ -133,14 +140,22 @@ func newPorts() *ports {
 	return p
 }
 
-func (p *ports) next() int {
+// take returns a port, and what keeps it from other suites until it is closed: that
+// nobody listens there says nothing of the next moment. It is the same port of UDP,
+// which hosts leave alone.
+func (p *ports) take() (port string, kept io.Closer, err error) {
 	for range manyPorts {
-		port := firstPort + int(p.last.Add(1)%manyPorts)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			l.Close()
-			return port
+		port := strconv.Itoa(firstPort + int(p.last.Add(1)%manyPorts))
+		address := net.JoinHostPort("127.0.0.1", port)
+		kept, err := net.ListenPacket("udp", address)
+		if err != nil {
+			continue
 		}
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			return port, kept, l.Close()
+		}
+		kept.Close()
 	}
-	return 0 // the host will say that it cannot listen there
+	return "", nil, fmt.Errorf("no port from %d to %d is free", firstPort, firstPort+manyPorts-1)
 }

@@ -76,11 +76,14 @@ func TestFailures(t *testing.T) {
 		"http POST /\n! log 'counted to 1'":                   "it is so, and was not to be",
 		"eventually 50ms http GET / -- json .count 1":         "not within 50ms; try ",
 		"eventually 50ms exec true":                           `"exec" is no command that can be repeated`,
-		"eventually 50ms http GET / -- status":                "status: there are 0 arguments; usage: status CODE",
+		"eventually 1m http GET / -- status":                  "status: there are 0 arguments; usage: status CODE",
 		"eventually 0s http GET /":                            `"0s" is no duration`,
-		"eventually 1s ! http GET /nowhere -- stdout nothing": "no match for",
-		"eventually 1s http GET / --":                         "",
+		"eventually 50ms log clear -- stdout nothing":         "no match for",
+		"eventually 1m http GET / --":                         "",
 		"build v2\n-- v2/version.go --\npackage main; syntax": "syntax error",
+		"! http GET":                                          "there are 1 arguments",
+		"! kv frob a":                                         "none of add",
+		"! eventually 1s frob":                                `"frob" is no command that can be repeated`,
 		"build v2":                                            "no such file",
 	} {
 		name := "s" + string(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(line, "-"))

@@ -34,10 +34,14 @@ func (s *starters) lacks(need string) string {
 }
 
 func (s *starters) start(ctx context.Context, module string, set *settings) (running, error) {
-	h := &started{served: newServed(s.ports), exited: make(chan struct{})}
+	endpoint, err := newServed(s.ports)
+	if err != nil {
+		return nil, err
+	}
+	h := &started{served: endpoint, exited: make(chan struct{})}
 	serving, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
-	env := append([]string{"PORT=" + h.port()}, set.environment()...)
+	env := append([]string{"PORT=" + h.port}, set.environment()...)
 	env = append(env, set.env...)
 	go func() {
 		defer close(h.exited)
@@ -80,11 +84,11 @@ func (h *started) stop(ctx context.Context) error {
 // kill does not wait for what a fault has made endless.
 func (h *started) kill() {
 	h.cancel()
-	h.client.CloseIdleConnections()
 	timer := time.NewTimer(100 * time.Millisecond)
 	defer timer.Stop()
 	select {
 	case <-h.exited:
+		h.release()
 	case <-timer.C:
 	}
 }

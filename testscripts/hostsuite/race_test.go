@@ -1,0 +1,5 @@
+//go:build race
+
+package hostsuite_test
+
+const raceEnabled = true
