@@ -261,8 +261,13 @@ func (p *Project) KeepEnvironment(env []string) error {
 	return WriteFile(filepath.Join(dir, "env"), []byte(b.String()), 0o600)
 }
 
-// WriteFile writes a file aside and renames it, so that nobody sees half of it.
+// WriteFile writes a file aside and renames it, so that nobody sees half of it. What
+// is there and is no regular file, such as a device, a pipe or a link, is not replaced
+// but written to.
 func WriteFile(path string, data []byte, mode fs.FileMode) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return os.WriteFile(path, data, mode)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err

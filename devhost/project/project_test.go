@@ -267,3 +267,27 @@ func TestWriteFileLeavesNoHalves(t *testing.T) {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }
+
+// TestWriteFileKeepsWhatIsNoFile: whoever writes to /dev/stdout or /dev/null must
+// not find a file in its place.
+func TestWriteFileKeepsWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "link")
+	if err := os.Symlink(target, link); err != nil {
+		t.Skipf("no symbolic links here: %v", err)
+	}
+	for _, path := range []string{link, target, link} {
+		if err := WriteFile(path, []byte("by "+filepath.Base(path)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(target); err != nil || string(got) != "by "+filepath.Base(path) {
+			t.Errorf("the target is %q, %v", got, err)
+		}
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode().Type() != fs.ModeSymlink {
+		t.Errorf("the link is %v, %v", info, err)
+	}
+	if err := WriteFile(dir, nil, 0o600); err == nil {
+		t.Error("a folder is written")
+	}
+}
