@@ -27,7 +27,7 @@ func hostCommands() []script.Command {
 		},
 		{
 			Name: "reason", Args: "REGEXP",
-			Short:   "Where the host has refused the last module, expect that what it said matches.",
+			Short:   "Expect that what the host said when it refused the last module matches. Where it did not refuse it, the check has nothing to look at and is skipped.",
 			Example: "wat guest.wat\nhost -maybe guest.wasm\nreason sign\n\n-- guest.wat --\n(func $handle (result i32) (call $ok))",
 		},
 		{
@@ -110,7 +110,10 @@ func runLogged(ts *testscript.TestScript, c script.Command, not bool, args []str
 
 func runReason(w *world, ts *testscript.TestScript, c script.Command, args []string) {
 	a := take(ts, c, args, "", 1, 1)
-	if w.refused != nil && !matchLines(ts, a.rest[0], 1)(w.refused.text) {
+	if w.refused == nil {
+		w.skip("the host does not refuse the module, as another check reports")
+	}
+	if !matchLines(ts, a.rest[0], 1)(w.refused.text) {
 		ts.Fatalf("the host does not say why it refuses the module: no line matches %q\n%s", a.rest[0], w.refused.text)
 	}
 }

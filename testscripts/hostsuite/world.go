@@ -21,6 +21,7 @@ type world struct {
 	suite  *suite
 	ctx    context.Context // ends with the script's time
 	cancel context.CancelFunc
+	skip   func(reason string) // ends the script
 
 	host     running // started last
 	refused  *refusal
@@ -37,6 +38,7 @@ type world struct {
 func newWorld(s *suite, env *testscript.Env) *world {
 	w := &world{suite: s, inHand: make(map[string]*pending)}
 	w.calls = &hostCalls{world: w}
+	w.skip = func(reason string) { env.T().Skip(reason) }
 	w.ctx, w.cancel = context.WithCancel(script.ContextOf(env))
 	return w
 }
