@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,12 +64,18 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	must(t, c.Nodes[index].Start(ctx))
-	must(t, c.Close(ctx))
-	must(t, c.Close(ctx))
-	networks, err := engine.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("label", "io.waxo.service=nats")})
+	node, err := engine.ContainerInspect(ctx, c.Nodes[index].Name(), client.ContainerInspectOptions{})
 	must(t, err)
-	if len(networks.Items) != 0 {
-		t.Errorf("%d networks are left", len(networks.Items))
+	networks := slices.Collect(maps.Keys(node.Container.NetworkSettings.Networks))
+	if len(networks) == 0 {
+		t.Error("the cluster has no network")
+	}
+	must(t, c.Close(ctx))
+	must(t, c.Close(ctx))
+	for _, name := range networks { // of this cluster: other tests may have one too
+		if _, err := engine.NetworkInspect(ctx, name, client.NetworkInspectOptions{}); err == nil || !strings.Contains(err.Error(), "not found") {
+			t.Errorf("of the network %s is left: %v", name, err)
+		}
 	}
 	if _, err := containers.NATSCluster(ctx, &containers.Options{Reuse: "a"}); err == nil {
 		t.Error("a cluster with a key")
