@@ -41,18 +41,24 @@ func messageCommands() []command {
 }
 
 func runPublish(ctx context.Context, c *call) error {
-	if err := c.takes(1, 2); err != nil {
-		return err
-	}
-	body, err := c.body()
+	body, err := c.outgoing()
 	if err != nil {
-		return err
-	}
-	if err := c.serve(); err != nil {
 		return err
 	}
 	message := &messagingpb.BrokerMessage{Subject: c.args[0], Body: body}
 	return c.perform(ctx, capability.Messaging, capability.OpPublish, &messagingpb.PublishMessage{Message: message}, nil)
+}
+
+// outgoing is the body of a message that the script sends while the guest runs.
+func (c *call) outgoing() ([]byte, error) {
+	if err := c.takes(1, 2); err != nil {
+		return nil, err
+	}
+	body, err := c.body()
+	if err != nil {
+		return nil, err
+	}
+	return body, c.serve()
 }
 
 // body is the second argument, or nothing.
@@ -68,14 +74,8 @@ func (c *call) body() ([]byte, error) {
 const answerTimeout = 10 * time.Second
 
 func runRequest(ctx context.Context, c *call) error {
-	if err := c.takes(1, 2); err != nil {
-		return err
-	}
-	body, err := c.body()
+	body, err := c.outgoing()
 	if err != nil {
-		return err
-	}
-	if err := c.serve(); err != nil {
 		return err
 	}
 	request := &messagingpb.RequestMessage{Subject: c.args[0], Body: body, TimeoutMs: answerTimeout.Milliseconds()}
