@@ -1,10 +1,13 @@
 package httpserver
 
 import (
+	"context"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -12,6 +15,10 @@ import (
 // request, and each time the runtime's timers move with them. Here a deadline is
 // a number, until a watch that looks at all connections now and then finds that
 // one is over.
+//
+// While a request is in hand, net/http reads from its connection all the time, to
+// notice that the client has gone. Here that is the watch's work, too: a request
+// that is answered before the watch comes around costs no system call for it.
 
 const (
 	// looksPerTimeout is how often the watch looks within the shortest timeout: a
@@ -20,7 +27,7 @@ const (
 
 	// The bounds of the time between two looks.
 	minLook = 5 * time.Millisecond
-	maxLook = 500 * time.Millisecond
+	maxLook = 250 * time.Millisecond
 )
 
 // epoch is where the time of deadlines begins.
@@ -52,7 +59,7 @@ func newWatch(timeouts ...time.Duration) *watch {
 
 // add puts a connection under the watch, until it is closed.
 func (w *watch) add(inner net.Conn) *conn {
-	c := &conn{Conn: inner, watch: w}
+	c := &conn{Conn: inner, watch: w, socket: socketOf(inner)}
 	c.read.set, c.write.set = inner.SetReadDeadline, inner.SetWriteDeadline
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -90,6 +97,7 @@ func (w *watch) look() {
 	for c := range w.conns {
 		c.read.look(now)
 		c.write.look(now)
+		c.lookForClient()
 	}
 	w.run()
 }
@@ -133,7 +141,57 @@ type conn struct {
 	net.Conn
 	watch       *watch
 	read, write deadline
-	state       atomic.Int32 // an http.ConnState; http.StateNew is 0
+	state       atomic.Int32       // an http.ConnState; http.StateNew is 0
+	gone        context.CancelFunc // ends the contexts of the connection's requests; nil in tests
+
+	socket   syscall.RawConn // nil where the client is looked for by reading
+	request  atomic.Uint32   // counts the requests
+	unread   atomic.Uint32   // the request in which the watch looks for the client
+	lookedIn uint32          // the value of unread when the watch last looked
+}
+
+// enter tells that a request has come in.
+func (c *conn) enter() { c.request.Add(1) }
+
+// Read reads. The byte that net/http asks for while a request is in hand is not
+// waited for: the read says, once for each request, that there is nothing yet,
+// and the watch looks for the client from then on.
+func (c *conn) Read(b []byte) (int, error) {
+	if len(b) == 1 && c.socket != nil && http.ConnState(c.state.Load()) == http.StateActive {
+		if request := c.request.Load(); c.unread.Load() != request {
+			c.unread.Store(request)
+			return 0, nil
+		}
+	}
+	if !c.read.enter() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n, err := c.Conn.Read(b)
+	c.read.leave()
+	return n, err
+}
+
+// Write writes.
+func (c *conn) Write(b []byte) (int, error) {
+	if !c.write.enter() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n, err := c.Conn.Write(b)
+	c.write.leave()
+	return n, err
+}
+
+// lookForClient ends the request in hand where the client has gone away, if the
+// request was in hand at the look before. The watch calls it.
+func (c *conn) lookForClient() {
+	unread := c.unread.Load()
+	if unread != c.request.Load() || http.ConnState(c.state.Load()) != http.StateActive {
+		return
+	}
+	if c.lookedIn == unread && !isOpen(c.socket) {
+		c.gone()
+	}
+	c.lookedIn = unread
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error  { return c.read.move(t) }
@@ -148,6 +206,9 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 func (c *conn) Close() error {
 	c.watch.remove(c)
+	if c.gone != nil {
+		c.gone()
+	}
 	return c.Conn.Close()
 }
 
@@ -164,10 +225,28 @@ func (c *conn) CloseWrite() error {
 type deadline struct {
 	set   func(time.Time) error // sets the connection's own
 	at    atomic.Int64          // since epoch; 0: none
-	ended atomic.Bool           // the connection's own is set, to longAgo
+	ended atomic.Bool           // it is over
+	inUse atomic.Int32          // how many wait for the connection, or are about to
 
-	mu sync.Mutex // for ended and set
+	mu    sync.Mutex // for ended, isSet and set
+	isSet bool       // the connection's own is longAgo
 }
+
+// enter is called before the connection's own operation, and leave after it.
+// Where enter is false the deadline is over.
+//
+// Here inUse is written before ended is read, in end it is the other way around:
+// so an operation either knows that its time is over, or is ended.
+func (d *deadline) enter() bool {
+	d.inUse.Add(1)
+	if d.ended.Load() {
+		d.inUse.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (d *deadline) leave() { d.inUse.Add(-1) }
 
 // move sets the deadline to a time: one that is over before the first connection
 // came in ends what waits for the connection at once.
@@ -189,6 +268,10 @@ func (d *deadline) move(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ended.Store(false)
+	if !d.isSet {
+		return nil
+	}
+	d.isSet = false
 	return d.set(time.Time{})
 }
 
@@ -197,6 +280,15 @@ func (d *deadline) end() error {
 	defer d.mu.Unlock()
 	d.at.Store(0)
 	d.ended.Store(true)
+	return d.stopLocked()
+}
+
+// stopLocked ends what waits for the connection.
+func (d *deadline) stopLocked() error {
+	if d.inUse.Load() == 0 || d.isSet {
+		return nil
+	}
+	d.isSet = true
 	return d.set(longAgo)
 }
 
@@ -216,5 +308,5 @@ func (d *deadline) look(now int64) {
 		d.ended.Store(false)
 		return
 	}
-	_ = d.set(longAgo) // fails where the connection is closed, which ends it too
+	_ = d.stopLocked() // fails where the connection is closed, which ends it too
 }

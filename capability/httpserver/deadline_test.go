@@ -57,6 +57,9 @@ func TestDeadline(t *testing.T) {
 	} {
 		var o own
 		d := deadline{set: o.set}
+		if !d.enter() {
+			t.Fatalf("%s: it is over at the beginning", test.name)
+		}
 		for _, step := range test.steps {
 			step(&d)
 		}
@@ -66,11 +69,85 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// TestDeadlineOfNothing is about a deadline that is over while nobody waits.
+func TestDeadlineOfNothing(t *testing.T) {
+	var o own
+	d := deadline{set: o.set}
+	move := func(at time.Time) {
+		t.Helper()
+		if err := d.move(at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, end := range map[string]func(){
+		"over":     func() { move(epoch.Add(time.Second)); d.look(int64(time.Minute)) },
+		"long ago": func() { move(longAgo) },
+	} {
+		move(time.Time{})
+		end()
+		if d.enter() || o.ended() {
+			t.Errorf("%s: somebody may wait, or the connection's own was set", name)
+		}
+		move(epoch.Add(time.Hour))
+		if !d.enter() || o.ended() {
+			t.Errorf("%s: nobody may wait after it was put off", name)
+		}
+		d.leave()
+	}
+}
+
+// TestDeadlineEndsWhoComes has one goroutine wait for a connection at the moment
+// in which another one ends that, again and again: it never waits for ever.
+func TestDeadlineEndsWhoComes(t *testing.T) {
+	ended := make(chan struct{}, 1)
+	d := deadline{set: func(at time.Time) error {
+		if at.IsZero() {
+			select {
+			case <-ended:
+			default:
+			}
+		} else {
+			ended <- struct{}{}
+		}
+		return nil
+	}}
+	begin, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for range begin {
+			if d.enter() {
+				select {
+				case <-ended:
+				case <-time.After(patience):
+					t.Error("waits on, though its time is over")
+				}
+				d.leave()
+			}
+			done <- struct{}{}
+		}
+	}()
+	for range 20_000 {
+		begin <- struct{}{}
+		if err := d.move(longAgo); err != nil {
+			t.Fatal(err)
+		}
+		<-done
+		if err := d.move(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(begin)
+	<-done
+}
+
 // TestDeadlineIsNotMetAfterItWasMoved has one goroutine look at a deadline that
 // another one takes away in the last moment, again and again.
 func TestDeadlineIsNotMetAfterItWasMoved(t *testing.T) {
 	var o own
 	d := deadline{set: o.set}
+	if !d.enter() {
+		t.Fatal("it is over at the beginning")
+	}
 	over := epoch.Add(time.Second)
 	begin, looked := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -38,8 +38,10 @@ func (h *guestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
+	now := time.Now()
 	// Fails where Wrap has hidden the connection, as documented.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.options.WriteTimeout))
+	_ = http.NewResponseController(w).SetWriteDeadline(now.Add(h.options.WriteTimeout))
+	w.Header()["Date"] = dateAt(now)
 	if access.Build != "" {
 		w.Header().Set(BuildHeader, access.Build)
 	}

@@ -49,8 +49,9 @@
 // 504 (deadline). In a development binding the body tells everything, as text,
 // HTML or JSON, whichever the client prefers; otherwise it has a request ID that
 // the log has too. What the client does wrong is answered without the guest: 400,
-// 408, 413, 431, 501. A client that goes away cancels the call; one that closes
-// its sending half counts as gone, as net/http cannot tell the two apart.
+// 408, 413, 431, 501. A client that goes away cancels the call, within half a
+// second; one that closes its sending half counts as gone, as the two cannot be
+// told apart.
 package httpserver
 
 import (
@@ -86,7 +87,7 @@ const version = "0.1.0"
 
 // Options configure a Provider. A field that is zero has its default. The four
 // timeouts for clients may come late, by a twentieth of the shortest, at most by
-// 500 ms.
+// 250 ms.
 type Options struct {
 	// Logger gets one line for each request that failed: errors of ours and
 	// of the guest at level error, the client's at warn. Default: discarded.

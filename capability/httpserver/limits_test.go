@@ -157,18 +157,73 @@ func TestClientHangsUpWhileUploading(t *testing.T) {
 
 func TestClientHangsUpWhileWaiting(t *testing.T) {
 	t.Parallel()
-	called := make(chan struct{})
+	for name, test := range map[string]struct {
+		request string
+		hangUp  func(*net.TCPConn) error
+		in      int64 // bytes of the body
+	}{
+		"closes":                    {"POST / HTTP/1.1\nHost: h\nContent-Length: 3\n\nabc", (*net.TCPConn).Close, 3},
+		"closes, no body":           {"GET / HTTP/1.1\nHost: h\n\n", (*net.TCPConn).Close, 0},
+		"closes its sending half":   {"GET / HTTP/1.1\nHost: h\n\n", (*net.TCPConn).CloseWrite, 0},
+		"resets":                    {"GET / HTTP/1.1\nHost: h\n\n", reset, 0},
+		"closes in a later request": {"GET /at-once HTTP/1.1\nHost: h\n\nGET / HTTP/1.1\nHost: h\n\n", (*net.TCPConn).Close, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			called := make(chan struct{})
+			s := open(t, dispatch(func(ctx context.Context, _ string, payload []byte) (capability.Reply, error) {
+				if strings.Contains(string(payload), "/at-once") {
+					return capability.Reply{}, nil
+				}
+				close(called)
+				<-ctx.Done()
+				return capability.Reply{}, capability.AsError(ctx.Err())
+			}), Options{}, false)
+			c := s.dial(t)
+			send(t, c, test.request)
+			<-called
+			if strings.Contains(test.request, "/at-once") {
+				if a := s.lastAccess(t); a.Status != 200 {
+					t.Errorf("access log: %+v", a)
+				}
+			}
+			if err := test.hangUp(c.(*net.TCPConn)); err != nil {
+				t.Fatal(err)
+			}
+			if a := s.lastAccess(t); a.Status != StatusClientGone || a.Err == nil || a.Err.Code != capability.CodeCanceled || a.BytesIn != test.in {
+				t.Errorf("access log: %+v", a)
+			}
+		})
+	}
+}
+
+// reset ends a connection without the usual courtesies.
+func reset(c *net.TCPConn) error {
+	if err := c.SetLinger(0); err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// A client that sends its next request early has not gone.
+func TestPipeliningWhileWaiting(t *testing.T) {
+	t.Parallel()
 	s := open(t, dispatch(func(ctx context.Context, _ string, _ []byte) (capability.Reply, error) {
-		close(called)
-		<-ctx.Done()
-		return capability.Reply{}, capability.AsError(ctx.Err())
+		select {
+		case <-time.After(3 * maxLook):
+			return capability.Reply{}, nil
+		case <-ctx.Done():
+			return capability.Reply{}, capability.AsError(ctx.Err())
+		}
 	}), Options{}, false)
 	c := s.dial(t)
-	send(t, c, "POST / HTTP/1.1\nHost: h\nContent-Length: 3\n\nabc")
-	<-called
-	_ = c.Close()
-	if a := s.lastAccess(t); a.Status != StatusClientGone || a.Err == nil || a.Err.Code != capability.CodeCanceled || a.BytesIn != 3 {
-		t.Errorf("access log: %+v", a)
+	send(t, c, "GET /1 HTTP/1.1\nHost: h\n\n")
+	send(t, c, "GET /2 HTTP/1.1\nHost: h\n\n")
+	r := bufio.NewReader(c)
+	for range 2 {
+		if res, body := response(t, r, "GET"); res.StatusCode != 200 {
+			t.Errorf("got %d %q", res.StatusCode, body)
+		}
 	}
 }
 

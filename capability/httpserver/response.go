@@ -158,8 +158,8 @@ func (a *answer) setLength(method, guestLength string) {
 	}
 }
 
-// writeHeader puts the headers into header. Their values share one piece of
-// memory: they must outlive the payload.
+// writeHeader puts the headers into header. The values of what the guest answered
+// share one piece of memory: they must outlive the payload.
 func (a *answer) writeHeader(header http.Header) {
 	a.text = a.text[:0]
 	for _, f := range a.fields {
@@ -191,6 +191,9 @@ func (a *answer) writeHeader(header http.Header) {
 	if a.length >= 0 {
 		values[0] = text
 		header["Content-Length"] = values[:1:1]
+	}
+	if _, ok := header["Content-Type"]; !ok && len(a.body) > 0 && header.Get("Content-Encoding") == "" {
+		header["Content-Type"] = contentTypeOf(a.body)
 	}
 }
 

@@ -76,6 +76,7 @@ func newServer(p *Provider, b capability.Binding, d capability.Dispatcher, liste
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the guest's too
 		ErrorLog:                     slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ConnContext:                  connContext,
 		ConnState:                    s.load.connState,
 		HTTP2:                        &http.HTTP2Config{WriteByteTimeout: o.WriteTimeout},
 		Protocols:                    new(http.Protocols),
@@ -83,6 +84,13 @@ func newServer(p *Provider, b capability.Binding, d capability.Dispatcher, liste
 	s.http.Protocols.SetHTTP1(true)
 	s.http.Protocols.SetUnencryptedHTTP2(true)
 	return s
+}
+
+// connContext lets a connection end the requests on it.
+func connContext(ctx context.Context, nc net.Conn) context.Context {
+	c := nc.(*conn)
+	ctx, c.gone = context.WithCancel(ctx)
+	return ctx
 }
 
 // serve accepts connections until the listener is closed.
@@ -207,7 +215,11 @@ type load struct {
 
 // connState is told the states of connections, which are those of our listener.
 func (l *load) connState(nc net.Conn, state http.ConnState) {
-	before := http.ConnState(nc.(*conn).state.Swap(int32(state)))
+	c := nc.(*conn)
+	if state == http.StateActive {
+		c.enter()
+	}
+	before := http.ConnState(c.state.Swap(int32(state)))
 	switch {
 	case state == http.StateNew:
 		l.count(1)
