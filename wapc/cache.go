@@ -175,11 +175,7 @@ func (s *scratch) finish(p *prepared) error {
 	if h.Sum, h.Size, err = sumFile(filepath.Join(s.folder, wanted)); err != nil {
 		return err
 	}
-	content, err := encodeEntry(h, p)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(s.folder, entryFile), content, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.folder, entryFile), encodeEntry(h, p), 0o600); err != nil {
 		return err
 	}
 	entry := s.disk.entry(s.key)

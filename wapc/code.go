@@ -57,7 +57,7 @@ func build(ctx context.Context, p *prepared, im *image, b building) (c *code, er
 	// With one worker the engine would not look at the context.
 	ctx = experimental.WithCompilationWorkers(ctx, max(2, runtime.GOMAXPROCS(0)))
 	c.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	for _, host := range []wazero.HostModuleBuilder{hostModule(c.runtime, p.Form, b.traced), meterModule(c.runtime)} {
+	for _, host := range []wazero.HostModuleBuilder{hostModule(c.runtime, p.facts, b.traced), meterModule(c.runtime)} {
 		if _, err = host.Instantiate(ctx); err != nil {
 			return c, err
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -52,12 +51,12 @@ func keyOf(module []byte, traced bool) (key moduleKey, err error) {
 
 // An entry of the cache is a folder: the machine code, where the engine looks
 // for it, and a file with the rest of what a start needs. The file is a line
-// that says what it is, a checksum of all that follows, the length of the
-// header, the header, the skeleton, and the spans of the image.
+// that says what it is, a checksum of all that follows, the header, the skeleton,
+// and the spans of the image. In the header, numbers are varints as those of
+// encoding/binary, and lengths stand before texts and lists.
 const (
 	entryFile  = "module"
-	entryMagic = "waxo module 1\n"
-	entryFixed = len(entryMagic) + 8 // bytes before the header
+	entryMagic = "waxo module 2\n"
 )
 
 type entryHeader struct {
@@ -66,13 +65,6 @@ type entryHeader struct {
 	MachineCode string // its file, in the entry's folder
 	Size        int64  // of that file
 	Sum         uint32
-	Skeleton    int // bytes
-	Spans       []entrySpan
-}
-
-type entrySpan struct {
-	At   uint64
-	Size int
 }
 
 // castagnoli is what processors have an instruction for. The checksums find
@@ -81,61 +73,107 @@ func castagnoli() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnol
 
 var errDamaged = errors.New("the entry is damaged")
 
-// encodeEntry returns what readEntry reads.
-func encodeEntry(h entryHeader, p *prepared) ([]byte, error) {
-	h.facts, h.Skeleton = p.facts, len(p.skeleton)
+// encodeEntry returns what decodeEntry takes apart.
+func encodeEntry(h entryHeader, p *prepared) []byte {
+	h.facts = p.facts
+	b := append([]byte(entryMagic), 0, 0, 0, 0)
+	number := func(n uint64) { b = binary.AppendUvarint(b, n) }
+	text := func(s string) {
+		number(uint64(len(s)))
+		b = append(b, s...)
+	}
+	number(uint64(len(h.Imports)))
+	for _, s := range h.Imports {
+		text(s)
+	}
+	number(uint64(h.Form))
+	number(uint64(h.MemoryMin))
+	b = append(b, h.Key[:]...)
+	text(h.MachineCode)
+	number(uint64(h.Size))
+	number(uint64(h.Sum))
+	number(uint64(len(p.skeleton)))
+	number(uint64(len(p.spans)))
 	for _, s := range p.spans {
-		h.Spans = append(h.Spans, entrySpan{s.at, len(s.data)})
+		number(s.at)
+		number(uint64(len(s.data)))
 	}
-	header, err := json.Marshal(h)
-	if err != nil {
-		return nil, err
-	}
-	b := append(make([]byte, 0, entryFixed+len(header)+len(p.skeleton)), entryMagic...)
-	b = append(b, 0, 0, 0, 0)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(header)))
-	b = append(append(b, header...), p.skeleton...)
+	b = append(b, p.skeleton...)
 	for _, s := range p.spans {
 		b = append(b, s.data...)
 	}
 	sum := castagnoli()
 	sum.Write(b[len(entryMagic)+4:])
 	binary.LittleEndian.PutUint32(b[len(entryMagic):], sum.Sum32())
-	return b, nil
+	return b
 }
 
 // decodeEntry takes apart what encodeEntry has made. What it returns aliases b.
 func decodeEntry(b []byte) (h entryHeader, p *prepared, err error) {
-	if len(b) < entryFixed || !bytes.HasPrefix(b, []byte(entryMagic)) {
+	if len(b) < len(entryMagic)+4 || !bytes.HasPrefix(b, []byte(entryMagic)) {
 		return h, nil, errDamaged
 	}
 	b = b[len(entryMagic):]
+	r := entryReader{rest: b[4:]}
 	sum := castagnoli()
-	sum.Write(b[4:])
-	size := binary.LittleEndian.Uint32(b[4:])
-	if sum.Sum32() != binary.LittleEndian.Uint32(b) || uint64(size) > uint64(len(b)-8) {
+	sum.Write(r.rest)
+	if sum.Sum32() != binary.LittleEndian.Uint32(b) {
 		return h, nil, errDamaged
 	}
-	if err := json.Unmarshal(b[8:8+size], &h); err != nil {
-		return h, nil, errDamaged
-	}
-	b = b[8+size:]
-	part := func(n int) (part []byte) {
-		if n < 0 || n > len(b) {
-			err = errDamaged
-			return nil
+	for range r.number() {
+		if r.damaged {
+			break
 		}
-		part, b = b[:n:n], b[n:]
-		return part
+		h.Imports = append(h.Imports, string(r.part(r.number())))
 	}
-	p = &prepared{facts: h.facts, skeleton: part(h.Skeleton)}
-	for _, s := range h.Spans {
-		p.spans = append(p.spans, span{s.At, part(s.Size)})
+	h.Form, h.MemoryMin = callForm(r.number()), int64(r.number())
+	copy(h.Key[:], r.part(uint64(len(h.Key))))
+	h.MachineCode = string(r.part(r.number()))
+	h.Size, h.Sum = int64(r.number()), uint32(r.number())
+	p = &prepared{facts: h.facts}
+	skeleton := r.number()
+	type place struct{ at, size uint64 }
+	var places []place
+	for range r.number() {
+		if r.damaged {
+			break
+		}
+		places = append(places, place{r.number(), r.number()})
 	}
-	if err != nil || len(b) > 0 {
+	p.skeleton = r.part(skeleton)
+	for _, s := range places {
+		p.spans = append(p.spans, span{s.at, r.part(s.size)})
+	}
+	if r.damaged || len(r.rest) > 0 {
 		return h, nil, errDamaged
 	}
 	return h, p, nil
+}
+
+// entryReader reads what stands in an entry, one after the other.
+type entryReader struct {
+	rest    []byte
+	damaged bool
+}
+
+func (r *entryReader) number() uint64 {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 {
+		r.damaged = true
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+func (r *entryReader) part(n uint64) []byte {
+	if n > uint64(len(r.rest)) {
+		r.damaged = true
+		return nil
+	}
+	part := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return part
 }
 
 // sumFile returns the checksum and the size of a file.

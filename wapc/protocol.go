@@ -80,10 +80,14 @@ func (f callForm) Call(ctx context.Context, stack []uint64) {
 	(*instance)(ctx.(*engineContext)).hostCall(f, stack)
 }
 
-// hostModule builds the import module with one form of __host_call.
-func hostModule(r wazero.Runtime, form callForm, traced bool) wazero.HostModuleBuilder {
+// hostModule builds the import module with what a guest imports of it: the engine
+// compiles a way to each function, at every start.
+func hostModule(r wazero.Runtime, guest facts, traced bool) wazero.HostModuleBuilder {
 	b := r.NewHostModuleBuilder(importModule)
-	for _, f := range append(hostFunctions[:len(hostFunctions):len(hostFunctions)], form.function()) {
+	for _, f := range append(hostFunctions[:len(hostFunctions):len(hostFunctions)], guest.Form.function()) {
+		if !slices.Contains(guest.Imports, importModule+"."+f.name) {
+			continue
+		}
 		if traced {
 			f.call = tracer{f.name, f.call}
 		}

@@ -3,6 +3,7 @@ package httpclient
 import (
 	"net/netip"
 	"strings"
+	"sync"
 )
 
 // reach says who is meant to reach an address.
@@ -25,7 +26,7 @@ type block struct {
 // the registries of special-purpose addresses (RFC 6890 and its successors) and
 // the metadata services of clouds. Outside of them all of IPv4 is public, and of
 // IPv6 what 2000::/3 holds.
-var blocks = func() (all []block) {
+var blocks = sync.OnceValue(func() (all []block) {
 	add := func(r reach, what string, prefixes ...string) {
 		for _, p := range prefixes {
 			all = append(all, block{netip.MustParsePrefix(p), r, what})
@@ -41,7 +42,7 @@ var blocks = func() (all []block) {
 	add(special, "a reserved address", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
 		"198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "3fff::/20", "64:ff9b:1::/48", "::/96")
 	return all
-}()
+})
 
 // translated are the ranges of IPv6 whose addresses are dialled as one of IPv4,
 // and where that stands in them: NAT64 and 6to4.
@@ -68,7 +69,7 @@ func classify(a netip.Addr) (reach, string) {
 		}
 		return public, ""
 	}
-	for _, b := range blocks {
+	for _, b := range blocks() {
 		if b.prefix.Contains(a) {
 			return b.reach, b.what
 		}

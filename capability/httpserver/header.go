@@ -3,6 +3,7 @@ package httpserver
 import (
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/waxosuit/waxo/capability/internal/httpfield"
 )
@@ -25,7 +26,7 @@ type knownHeader struct {
 }
 
 // knownHeaders are those by their canonical and their lower-case names.
-var knownHeaders = func() map[string]knownHeader {
+var knownHeaders = sync.OnceValue(func() map[string]knownHeader {
 	known := make(map[string]knownHeader)
 	add := func(name string, f fate) {
 		known[name] = knownHeader{name, f}
@@ -50,16 +51,17 @@ var knownHeaders = func() map[string]knownHeader {
 	add("Content-Length", contentLength)
 	add("Set-Cookie", cookies)
 	return known
-}()
+})
 
 // lookUp finds the canonical name of a header, which must be a token, and what
 // becomes of it.
 func lookUp(name []byte) knownHeader {
-	if h, ok := knownHeaders[string(name)]; ok {
+	known := knownHeaders()
+	if h, ok := known[string(name)]; ok {
 		return h
 	}
 	canonical := http.CanonicalHeaderKey(string(name))
-	if h, ok := knownHeaders[canonical]; ok {
+	if h, ok := known[canonical]; ok {
 		return h
 	}
 	return knownHeader{name: canonical}

@@ -70,7 +70,8 @@ func clientOptions(raw string) (*redis.Options, error) {
 // addScript adds without ever letting another client see a sum that does not
 // fit into 32 bits: it answers nil for that one, and nothing has changed. Errors
 // of INCRBY are passed on as they are.
-var addScript = redis.NewScript(`
+var addScript = sync.OnceValue(func() *redis.Script {
+	return redis.NewScript(`
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
 if type(sum) == 'number' and (sum > 2147483647 or sum < -2147483648) then
 	redis.call('DECRBY', KEYS[1], ARGV[1])
@@ -78,6 +79,7 @@ if type(sum) == 'number' and (sum > 2147483647 or sum < -2147483648) then
 end
 return sum
 `)
+})
 
 // patience is the context of one call. go-redis asks for Done once for each
 // command, to see whether it has ended already, and again only where it must

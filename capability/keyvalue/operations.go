@@ -102,7 +102,7 @@ func (s *store) del(ctx context.Context, r *pb.DelRequest) (*pb.DelResponse, err
 }
 
 func (s *store) add(ctx context.Context, r *pb.AddRequest) (*pb.AddResponse, error) {
-	sum, err := addScript.Run(ctx, s.client, []string{s.prefix + r.Key}, r.Value).Int64()
+	sum, err := addScript().Run(ctx, s.client, []string{s.prefix + r.Key}, r.Value).Int64()
 	switch {
 	case errors.Is(err, redis.Nil), redis.HasErrorPrefix(err, "increment or decrement would overflow"):
 		return nil, &capability.Error{Code: capability.CodeOutOfRange, Message: "the sum for the key " + quote(r.Key) + " does not fit into 32 bits; the key is unchanged"}
