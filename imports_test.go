@@ -146,7 +146,8 @@ var rules = []rule{
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability", "wapc/wasm"}},
-	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest", "emulators/..."}},
+	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest"}, tests: []string{"devhost/embedded", "emulators/redis"}},
+	{packages: "devhost/embedded", imports: []string{"capability", "devhost/connect", "emulators/..."}, tests: []string{"devhost/manifest"}},
 	{packages: "devhost/state"},
 	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
 
@@ -186,13 +187,13 @@ var rules = []rule{
 	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}, tests: []string{"testscripts/rules"}},
 	{packages: "testscripts/providersuite", imports: []string{
-		"capability", "capability/eventstreams", "capability/plugin", "devhost/connect", "devhost/manifest", "testscripts/parity", "testscripts/report",
+		"capability", "capability/eventstreams", "capability/plugin", "devhost/connect", "devhost/embedded", "devhost/manifest", "testscripts/parity", "testscripts/report",
 	}, tests: []string{"capability/payload/...", "emulators/...", "harness/companion"}},
 	{packages: "testscripts/coverage", imports: []string{"testscripts/parity", "testscripts/rules", "testscripts/script", "testscripts/vectors"}},
 	{packages: "testscripts/coverage/generate", imports: []string{"testscripts/coverage"}, command: true},
 	{packages: "testscripts/project", imports: []string{
 		"capability", "capability/httpserver", "capability/payload/...", "capability/plugin", "devhost", "devhost/admin", "devhost/build",
-		"devhost/connect", "devhost/fault", "devhost/manifest", "devhost/project", "devhost/watch", "testscripts/report", "testscripts/script",
+		"devhost/connect", "devhost/embedded", "devhost/fault", "devhost/manifest", "devhost/project", "devhost/watch", "testscripts/report", "testscripts/script",
 		"wapc", "wascap", "github.com/rogpeppe/go-internal/testscript",
 	}, tests: []string{"templates"}},
 	{packages: "testscripts/project/reference", imports: []string{"testscripts/project", "testscripts/script"}, command: true},
@@ -215,8 +216,8 @@ var rules = []rule{
 	}, tests: []string{natsGo + "/...", "capability/...", "harness/faults"}},
 	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
 	{packages: "harness", imports: []string{
-		"capability", "capability/httpserver", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
-		"harness/companion", "harness/faults", "wapc", "wascap",
+		"capability", "capability/httpserver", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/embedded", "devhost/manifest",
+		"devhost/project", "harness/companion", "harness/faults", "wapc", "wascap",
 	}, tests: []string{"capability/payload/...", "harness/containers", "templates", natsGo + "/..."}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client", "go.yaml.in/yaml/v3"}, command: true},
 

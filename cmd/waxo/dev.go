@@ -22,6 +22,7 @@ import (
 	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/console"
+	"github.com/waxosuit/waxo/devhost/embedded"
 	"github.com/waxosuit/waxo/devhost/fault"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
@@ -144,6 +145,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 		State: func() (string, error) { return p.State("state") },
 		HTTP:  &httpserver.Options{AccessLog: requests(show), Wrap: func(guest http.Handler) http.Handler { return f.probes.wrap(own, guest) }},
 
+		Emulators:  embedded.Start,
 		Containers: containers(companions, p, f.keep, log),
 	})
 	defer func() { err = errors.Join(err, within(ctx, c.Close)) }()

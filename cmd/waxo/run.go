@@ -23,6 +23,7 @@ import (
 	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/console"
+	"github.com/waxosuit/waxo/devhost/embedded"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/wapc"
 	"github.com/waxosuit/waxo/wascap"
@@ -140,7 +141,8 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	}
 	c := connect.New(&connect.Options{
 		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
-		HTTP: &httpserver.Options{Logger: log, DrainTimeout: f.drain, Wrap: func(guest http.Handler) http.Handler { return f.probes.wrap(own, guest) }},
+		Emulators: embedded.Start,
+		HTTP:      &httpserver.Options{Logger: log, DrainTimeout: f.drain, Wrap: func(guest http.Handler) http.Handler { return f.probes.wrap(own, guest) }},
 	})
 	var following sync.WaitGroup
 	defer following.Wait() // it ends with the host

@@ -13,6 +13,7 @@ import (
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/devhost/connect"
+	"github.com/waxosuit/waxo/devhost/embedded"
 	"github.com/waxosuit/waxo/devhost/fault"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
@@ -98,7 +99,7 @@ func TestEnvironmentOfAWaxoDev(t *testing.T) {
 			v := map[string]string{"WAXO_KEYVALUE_URL": elsewhere, project.EnvironmentMarker: marker}[name]
 			return v, v != ""
 		}}
-		c, faults := connect.New(nil), fault.New(nil)
+		c, faults := connect.New(&connect.Options{Emulators: embedded.Start}), fault.New(nil)
 		m := &manifest.Manifest{Path: "waxo.toml", Capabilities: []string{capability.KeyValue}}
 		binds, err := a.connector(&devFlags{host: "127.0.0.1"}, c, faults)(t.Context(), m)
 		if err != nil {
