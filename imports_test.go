@@ -149,7 +149,8 @@ var rules = []rule{
 	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest"}, tests: []string{"devhost/embedded", "emulators/redis"}},
 	{packages: "devhost/embedded", imports: []string{"capability", "devhost/connect", "emulators/..."}, tests: []string{"devhost/manifest"}},
 	{packages: "devhost/state"},
-	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
+	{packages: "devhost/printable"},
+	{packages: "devhost/console", imports: []string{"devhost/printable", "devhost/workbench", "golang.org/x/sys/unix"}},
 
 	// What stands on top.
 	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxosuit/waxo/devhost/console"
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/wapc/wasm"
 	"github.com/waxosuit/waxo/wascap"
 )
@@ -118,7 +118,7 @@ func (r *inspectResult) table(w io.Writer) error {
 	row := func(name string, values ...string) {
 		shown := make([]string, len(values))
 		for i, v := range values {
-			shown[i] = console.Printable(v) // they are the module's author's
+			shown[i] = printable.Line(v) // they are the module's author's
 		}
 		if value := strings.Join(shown, "\n\t"); value != "" {
 			fmt.Fprintf(t, "%s\t%s\n", name, value)

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waxosuit/waxo/capability/plugin"
-	"github.com/waxosuit/waxo/devhost/console"
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/wascap"
 )
 
@@ -94,7 +94,7 @@ func (r *providerResult) table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", name, console.Printable(value))
+			fmt.Fprintf(t, "%s\t%s\n", name, printable.Line(value))
 		}
 	}
 	c := r.Claims
@@ -138,6 +138,6 @@ func (a *app) verifyProvider(cmd *cobra.Command, file, format string) error {
 	if quiet(cmd) {
 		return nil
 	}
-	_, err = fmt.Fprintf(a.out, "%s: the claims hold: %s of %s, signed by %s\n", file, console.Printable(c.CapabilityID), console.Printable(c.Vendor), c.Issuer)
+	_, err = fmt.Fprintf(a.out, "%s: the claims hold: %s of %s, signed by %s\n", file, printable.Line(c.CapabilityID), printable.Line(c.Vendor), c.Issuer)
 	return err
 }

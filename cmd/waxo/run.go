@@ -22,9 +22,9 @@ import (
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/connect"
-	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/devhost/embedded"
 	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/wapc"
 	"github.com/waxosuit/waxo/wascap"
 )
@@ -184,7 +184,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 func (a *app) host(f *runFlags, p *plan, engine *wapc.Engine, log *slog.Logger) (*devhost.Host, *admin.Endpoints, error) {
 	host, err := devhost.New(&devhost.Options{
 		Engine: engine, AllowDev: f.allowDev, Aliases: p.aliases, Limits: p.limits, Log: log, Updates: p.updates,
-		Console: func(line string) { fmt.Fprintln(a.out, console.Printable(line)) },
+		Console: func(line string) { fmt.Fprintln(a.out, printable.Line(line)) },
 	})
 	if err != nil {
 		return nil, nil, err

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxosuit/waxo/devhost/console"
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/wascap"
 )
 
@@ -44,7 +44,7 @@ is on stderr.`,
 		if quiet(cmd) {
 			return nil
 		}
-		_, err = fmt.Fprintf(a.out, "%s: the claims hold: %s, signed by %s\n", args[0], console.Printable(claims.Name), claims.Issuer)
+		_, err = fmt.Fprintf(a.out, "%s: the claims hold: %s, signed by %s\n", args[0], printable.Line(claims.Name), claims.Issuer)
 		return err
 	}
 	return cmd
