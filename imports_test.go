@@ -199,8 +199,14 @@ var rules = []rule{
 	}, tests: []string{"templates"}},
 	{packages: "testscripts/project/reference", imports: []string{"testscripts/project", "testscripts/script"}, command: true},
 
+	// The programs. What they have in common knows of no embedded server, no builder
+	// and no test: cmd/waxo brings them along.
+	{packages: "cmd/internal/cli", imports: []string{
+		cobra, "wapc", "wascap", "capability", "capability/httpserver", "capability/plugin",
+		"devhost", "devhost/admin", "devhost/connect", "devhost/manifest", "devhost/printable",
+	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
-		cobra, "golang.org/x/term",
+		cobra, "golang.org/x/term", "cmd/internal/cli",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "templates/workflows",
 		"testscripts/guestsuite", "testscripts/hostsuite", "testscripts/project", "testscripts/providersuite", "testscripts/report", "testscripts/script",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
@@ -237,7 +243,7 @@ var homes = []struct {
 	library string
 	doors   []string
 }{
-	{cobra, []string{"cmd/waxo"}},
+	{cobra, []string{"cmd/internal/cli", "cmd/waxo"}},
 	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "devhost/slim", "guest/guesttest"}},
 	{nkeys, []string{"wascap", "capability/messaging"}},
 	{fsnotify, []string{"devhost/watch"}},

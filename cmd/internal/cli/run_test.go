@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"testing"
@@ -28,7 +28,7 @@ func TestPortIsTheFlagOrTheEnvironmentOrTheDefault(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		a := &app{lookup: func(name string) (string, bool) { return test.env, name == "PORT" && test.env != "" }}
+		a := &App{Lookup: func(name string) (string, bool) { return test.env, name == "PORT" && test.env != "" }}
 		got, err := a.port(cmd, f)
 		if (err == nil) != test.ok || test.ok && got != test.want {
 			t.Errorf("--port %q, PORT %q: %d, %v", test.flag, test.env, got, err)
