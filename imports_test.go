@@ -204,6 +204,9 @@ var rules = []rule{
 	{packages: "cmd/internal/cli", imports: []string{
 		cobra, "wapc", "wascap", "capability", "capability/httpserver", "capability/plugin",
 		"devhost", "devhost/admin", "devhost/connect", "devhost/manifest", "devhost/printable",
+	}, tests: []string{"capability/keyvalue"}, command: true},
+	{packages: "cmd/waxo-host", imports: []string{cobra, "cmd/internal/cli"}, tests: []string{
+		"capability", "devhost/build", "devhost/project", "emulators/redis", "templates", "wascap", "github.com/rogpeppe/go-internal/testscript",
 	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term", "cmd/internal/cli",
@@ -243,7 +246,7 @@ var homes = []struct {
 	library string
 	doors   []string
 }{
-	{cobra, []string{"cmd/internal/cli", "cmd/waxo"}},
+	{cobra, []string{"cmd/internal/cli", "cmd/waxo", "cmd/waxo-host"}},
 	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "devhost/slim", "guest/guesttest"}},
 	{nkeys, []string{"wascap", "capability/messaging"}},
 	{fsnotify, []string{"devhost/watch"}},
@@ -474,20 +477,55 @@ func TestGuestsStaySmall(t *testing.T) {
 // worth there, or by which the linker keeps every exported method of the program.
 var notInHosts = []string{"google.golang.org/grpc", "google.golang.org/protobuf", goPlugin, "net/rpc", "html/template", "golang.org/x/net/trace"}
 
-// TestHostStartsQuickly looks at everything that the host's command links in.
-func TestHostStartsQuickly(t *testing.T) {
-	output, err := exec.Command("go", "list", "-deps", "./cmd/waxo").Output()
+// notInProduction are the packages that waxo-host is there to do without: servers to
+// embed, what builds and watches, and tests. "..." stands for all below.
+var notInProduction = []string{
+	natsSrv + "/...", "github.com/alicebob/miniredis/...", "github.com/yuin/gopher-lua/...", fsnotify + "/...",
+	"github.com/rogpeppe/go-internal/...",
+	"emulators/...", "devhost/embedded", "harness/...", "templates/...", "testscripts/...", "guest/...",
+	"devhost/build", "devhost/console", "devhost/control", "devhost/fault", "devhost/project", "devhost/seal", "devhost/slim",
+	"devhost/state", "devhost/watch", "devhost/workbench",
+}
+
+// linked are the packages that a program links in.
+func linked(t *testing.T, program string) []string {
+	t.Helper()
+	output, err := exec.Command("go", "list", "-deps", "./"+program).Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	deps := strings.Fields(string(output))
-	for _, dep := range deps {
-		if slices.ContainsFunc(notInHosts, func(p string) bool { return dep == p || strings.HasPrefix(dep, p+"/") }) {
-			t.Errorf("cmd/waxo links in %s", dep)
+	return strings.Fields(string(output))
+}
+
+// TestHostStartsQuickly looks at everything that the programs which run modules link
+// in.
+func TestHostStartsQuickly(t *testing.T) {
+	for _, program := range []string{"cmd/waxo", "cmd/waxo-host"} {
+		deps := linked(t, program)
+		for _, dep := range deps {
+			if slices.ContainsFunc(notInHosts, func(p string) bool { return dep == p || strings.HasPrefix(dep, p+"/") }) {
+				t.Errorf("%s links in %s", program, dep)
+			}
+		}
+		if !slices.Contains(deps, module+"/capability/plugin") {
+			t.Errorf("of %d packages of %s, none runs plugins", len(deps), program)
 		}
 	}
-	if !slices.Contains(deps, module+"/capability/plugin") {
-		t.Errorf("of %d packages, none runs plugins", len(deps))
+}
+
+// TestProductionHoldsNoMoreThanItUses looks at everything that waxo-host links in.
+// That waxo links it tells that the patterns are right.
+func TestProductionHoldsNoMoreThanItUses(t *testing.T) {
+	workbench := linked(t, "cmd/waxo")
+	for _, pattern := range notInProduction {
+		if !slices.ContainsFunc(workbench, func(dep string) bool { return matches(pattern, dep) }) {
+			t.Errorf("cmd/waxo links in nothing of %s: is it called otherwise now?", pattern)
+		}
+	}
+	for _, dep := range linked(t, "cmd/waxo-host") {
+		if matchesAny(notInProduction, dep) {
+			t.Errorf("cmd/waxo-host links in %s", dep)
+		}
 	}
 }
 
