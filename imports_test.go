@@ -146,9 +146,11 @@ var rules = []rule{
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability", "wapc/wasm"}},
-	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest", "emulators/..."}},
+	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest"}, tests: []string{"devhost/embedded", "emulators/redis"}},
+	{packages: "devhost/embedded", imports: []string{"capability", "devhost/connect", "emulators/..."}, tests: []string{"devhost/manifest"}},
 	{packages: "devhost/state"},
-	{packages: "devhost/console", imports: []string{"devhost/workbench", "golang.org/x/sys/unix"}},
+	{packages: "devhost/printable"},
+	{packages: "devhost/console", imports: []string{"devhost/printable", "devhost/workbench", "golang.org/x/sys/unix"}},
 
 	// What stands on top.
 	{packages: "templates", imports: []string{"guest"}, tests: []string{"capability/payload/...", "guest/go/...", "guest/guesttest"}},
@@ -186,19 +188,28 @@ var rules = []rule{
 	}},
 	{packages: "testscripts/parity", imports: []string{"capability", "capability/payload/..."}, tests: []string{"testscripts/rules"}},
 	{packages: "testscripts/providersuite", imports: []string{
-		"capability", "capability/eventstreams", "capability/plugin", "devhost/connect", "devhost/manifest", "testscripts/parity", "testscripts/report",
+		"capability", "capability/eventstreams", "capability/plugin", "devhost/connect", "devhost/embedded", "devhost/manifest", "testscripts/parity", "testscripts/report",
 	}, tests: []string{"capability/payload/...", "emulators/...", "harness/companion"}},
 	{packages: "testscripts/coverage", imports: []string{"testscripts/parity", "testscripts/rules", "testscripts/script", "testscripts/vectors"}},
 	{packages: "testscripts/coverage/generate", imports: []string{"testscripts/coverage"}, command: true},
 	{packages: "testscripts/project", imports: []string{
 		"capability", "capability/httpserver", "capability/payload/...", "capability/plugin", "devhost", "devhost/admin", "devhost/build",
-		"devhost/connect", "devhost/fault", "devhost/manifest", "devhost/project", "devhost/watch", "testscripts/report", "testscripts/script",
+		"devhost/connect", "devhost/embedded", "devhost/fault", "devhost/manifest", "devhost/project", "devhost/watch", "testscripts/report", "testscripts/script",
 		"wapc", "wascap", "github.com/rogpeppe/go-internal/testscript",
 	}, tests: []string{"templates"}},
 	{packages: "testscripts/project/reference", imports: []string{"testscripts/project", "testscripts/script"}, command: true},
 
+	// The programs. What they have in common knows of no embedded server, no builder
+	// and no test: cmd/waxo brings them along.
+	{packages: "cmd/internal/cli", imports: []string{
+		cobra, "wapc", "wascap", "capability", "capability/httpserver", "capability/plugin",
+		"devhost", "devhost/admin", "devhost/connect", "devhost/manifest", "devhost/printable",
+	}, tests: []string{"capability/keyvalue"}, command: true},
+	{packages: "cmd/waxo-host", imports: []string{cobra, "cmd/internal/cli"}, tests: []string{
+		"capability", "devhost/build", "devhost/project", "emulators/redis", "templates", "wascap", "github.com/rogpeppe/go-internal/testscript",
+	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
-		cobra, "golang.org/x/term",
+		cobra, "golang.org/x/term", "cmd/internal/cli",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "templates/workflows",
 		"testscripts/guestsuite", "testscripts/hostsuite", "testscripts/project", "testscripts/providersuite", "testscripts/report", "testscripts/script",
 	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
@@ -215,8 +226,8 @@ var rules = []rule{
 	}, tests: []string{natsGo + "/...", "capability/...", "harness/faults"}},
 	{packages: "harness/faults", imports: []string{toxiproxy, "github.com/rs/zerolog"}},
 	{packages: "harness", imports: []string{
-		"capability", "capability/httpserver", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/manifest", "devhost/project",
-		"harness/companion", "harness/faults", "wapc", "wascap",
+		"capability", "capability/httpserver", "devhost", "devhost/admin", "devhost/build", "devhost/connect", "devhost/embedded", "devhost/manifest",
+		"devhost/project", "harness/companion", "harness/faults", "wapc", "wascap",
 	}, tests: []string{"capability/payload/...", "harness/containers", "templates", natsGo + "/..."}},
 	{packages: "cmd/waxo-containers", imports: []string{"harness/companion", "harness/containers"}, tests: []string{"capability", "github.com/moby/moby/client", "go.yaml.in/yaml/v3"}, command: true},
 
@@ -235,7 +246,7 @@ var homes = []struct {
 	library string
 	doors   []string
 }{
-	{cobra, []string{"cmd/waxo"}},
+	{cobra, []string{"cmd/internal/cli", "cmd/waxo", "cmd/waxo-host"}},
 	{wazero, []string{"wapc/...", "testscripts/guests", "devhost/seal", "devhost/slim", "guest/guesttest"}},
 	{nkeys, []string{"wascap", "capability/messaging"}},
 	{fsnotify, []string{"devhost/watch"}},
@@ -466,20 +477,55 @@ func TestGuestsStaySmall(t *testing.T) {
 // worth there, or by which the linker keeps every exported method of the program.
 var notInHosts = []string{"google.golang.org/grpc", "google.golang.org/protobuf", goPlugin, "net/rpc", "html/template", "golang.org/x/net/trace"}
 
-// TestHostStartsQuickly looks at everything that the host's command links in.
-func TestHostStartsQuickly(t *testing.T) {
-	output, err := exec.Command("go", "list", "-deps", "./cmd/waxo").Output()
+// notInProduction are the packages that waxo-host is there to do without: servers to
+// embed, what builds and watches, and tests. "..." stands for all below.
+var notInProduction = []string{
+	natsSrv + "/...", "github.com/alicebob/miniredis/...", "github.com/yuin/gopher-lua/...", fsnotify + "/...",
+	"github.com/rogpeppe/go-internal/...",
+	"emulators/...", "devhost/embedded", "harness/...", "templates/...", "testscripts/...", "guest/...",
+	"devhost/build", "devhost/console", "devhost/control", "devhost/fault", "devhost/project", "devhost/seal", "devhost/slim",
+	"devhost/state", "devhost/watch", "devhost/workbench",
+}
+
+// linked are the packages that a program links in.
+func linked(t *testing.T, program string) []string {
+	t.Helper()
+	output, err := exec.Command("go", "list", "-deps", "./"+program).Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	deps := strings.Fields(string(output))
-	for _, dep := range deps {
-		if slices.ContainsFunc(notInHosts, func(p string) bool { return dep == p || strings.HasPrefix(dep, p+"/") }) {
-			t.Errorf("cmd/waxo links in %s", dep)
+	return strings.Fields(string(output))
+}
+
+// TestHostStartsQuickly looks at everything that the programs which run modules link
+// in.
+func TestHostStartsQuickly(t *testing.T) {
+	for _, program := range []string{"cmd/waxo", "cmd/waxo-host"} {
+		deps := linked(t, program)
+		for _, dep := range deps {
+			if slices.ContainsFunc(notInHosts, func(p string) bool { return dep == p || strings.HasPrefix(dep, p+"/") }) {
+				t.Errorf("%s links in %s", program, dep)
+			}
+		}
+		if !slices.Contains(deps, module+"/capability/plugin") {
+			t.Errorf("of %d packages of %s, none runs plugins", len(deps), program)
 		}
 	}
-	if !slices.Contains(deps, module+"/capability/plugin") {
-		t.Errorf("of %d packages, none runs plugins", len(deps))
+}
+
+// TestProductionHoldsNoMoreThanItUses looks at everything that waxo-host links in.
+// That waxo links it tells that the patterns are right.
+func TestProductionHoldsNoMoreThanItUses(t *testing.T) {
+	workbench := linked(t, "cmd/waxo")
+	for _, pattern := range notInProduction {
+		if !slices.ContainsFunc(workbench, func(dep string) bool { return matches(pattern, dep) }) {
+			t.Errorf("cmd/waxo links in nothing of %s: is it called otherwise now?", pattern)
+		}
+	}
+	for _, dep := range linked(t, "cmd/waxo-host") {
+		if matchesAny(notInProduction, dep) {
+			t.Errorf("cmd/waxo-host links in %s", dep)
+		}
 	}
 }
 

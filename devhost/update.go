@@ -37,7 +37,7 @@ type Updates struct {
 // CodeUnavailable where nothing runs, CodeDeadline or CodeCanceled with ctx.
 func (h *Host) Update(ctx context.Context, module []byte) (g *Guest, updated bool, err error) {
 	if h.opts.Updates == nil {
-		return nil, false, refused(capability.CodeDenied, "live update is off on this host; start it with waxo run --live-update to have it")
+		return nil, false, refused(capability.CodeDenied, "live update is off on this host; a production host takes it that was started with --live-update")
 	}
 	if !h.updating.TryLock() {
 		return nil, false, refused(capability.CodeConflict, "another update is under way; try again when it has ended")
@@ -131,7 +131,7 @@ func (h *Host) performUpdate(ctx context.Context, payload []byte) error {
 
 // guestsDoNotUpdate is what a guest hears that asks for an update.
 func guestsDoNotUpdate() *capability.Error {
-	return refused(capability.CodeDenied, "a guest may not have modules replaced, itself included; those who run the host may: POST the signed module to /liveupdate of a waxo run --live-update")
+	return refused(capability.CodeDenied, "a guest may not have modules replaced, itself included; those who run the host may: POST the signed module to /liveupdate of a production host that was started with --live-update")
 }
 
 func refused(code capability.Code, format string, args ...any) *capability.Error {

@@ -17,6 +17,7 @@ import (
 	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/connect"
+	"github.com/waxosuit/waxo/devhost/embedded"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/harness/companion"
@@ -63,7 +64,7 @@ func (g *Guest) launch(ctx context.Context, o *Options) error {
 		return err
 	}
 	g.closes(func(context.Context) error { own.Close(); return nil })
-	g.connections = connect.New(&connect.Options{Log: o.Log, Lookup: o.Lookup, Containers: containers, HTTP: &httpserver.Options{Wrap: own.Wrap}})
+	g.connections = connect.New(&connect.Options{Log: o.Log, Lookup: o.Lookup, Emulators: embedded.Start, Containers: containers, HTTP: &httpserver.Options{Wrap: own.Wrap}})
 	g.closes(g.connections.Close)
 	g.closes(g.host.Close)
 	binds, err := g.connections.Connect(ctx, connect.Settings{Address: net.JoinHostPort("127.0.0.1", "0"), Limits: s.limits}, specs)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
@@ -100,7 +101,7 @@ func (a *app) buildCommand() *cobra.Command {
 		Short:   "Build, seal and sign the project's module",
 		Long:    buildHelp,
 		Example: "  waxo build\n  waxo build --account-key account.nk --module-key module.nk -o hello.wasm\n  waxo build --unsigned --format json\n  waxo build --optimize strip,merge",
-		Args:    args(cobra.NoArgs),
+		Args:    cli.Args(cobra.NoArgs),
 	}
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "file to write; default: NAME.wasm beside waxo.toml")
 	cmd.Flags().BoolVar(&flags.unsigned, "unsigned", false, "leave the claims out")
@@ -143,17 +144,17 @@ func (a *app) buildCommand() *cobra.Command {
 func (f *buildFlags) check() error {
 	switch keys := f.accountKey != "" || f.module != ""; {
 	case f.unsigned && keys:
-		return usageError{errors.New("--unsigned takes no keys")}
+		return cli.Usage(errors.New("--unsigned takes no keys"))
 	case f.unsigned && f.revision != 0:
-		return usageError{errors.New("--unsigned takes no revision: it is one of the claims")}
+		return cli.Usage(errors.New("--unsigned takes no revision: it is one of the claims"))
 	case f.revision < 0 || f.revision > math.MaxInt32:
-		return usageError{fmt.Errorf("there is no revision %d; take 0 to %d", f.revision, math.MaxInt32)}
+		return cli.Usage(fmt.Errorf("there is no revision %d; take 0 to %d", f.revision, math.MaxInt32))
 	case keys && (f.accountKey == "" || f.module == ""):
-		return usageError{errors.New("--account-key and --module-key go together: the account signs, the module's key names the module")}
+		return cli.Usage(errors.New("--account-key and --module-key go together: the account signs, the module's key names the module"))
 	}
 	for _, name := range f.optimizations() {
 		if err := manifest.CheckOptimization(name); err != nil {
-			return usageError{fmt.Errorf("--optimize: %w (all and none are possible too)", err)}
+			return cli.Usage(fmt.Errorf("--optimize: %w (all and none are possible too)", err))
 		}
 	}
 	return nil
@@ -199,19 +200,19 @@ func (f *buildFlags) make(cmd *cobra.Command, p *project.Project) (made *project
 }
 
 func (a *app) printBuild(cmd *cobra.Command, format string, r *buildResult, words string) error {
-	fmt.Fprint(a.err, words)
-	if r.Throwaway && !quiet(cmd) {
-		fmt.Fprintln(a.err, "signed with throwaway keys for a day; waxo run takes it with --allow-dev")
+	fmt.Fprint(a.Err, words)
+	if r.Throwaway && !cli.Quiet(cmd) {
+		fmt.Fprintln(a.Err, "signed with throwaway keys for a day; waxo run takes it with --allow-dev")
 	}
 	if format == "json" {
-		return writeJSON(a.out, r)
+		return writeJSON(a.Out, r)
 	}
-	if !quiet(cmd) {
+	if !cli.Quiet(cmd) {
 		for _, o := range r.Optimizations {
-			fmt.Fprintln(a.err, o)
+			fmt.Fprintln(a.Err, o)
 		}
 	}
-	_, err := fmt.Fprintln(a.out, r.File)
+	_, err := fmt.Fprintln(a.Out, r.File)
 	return err
 }
 
@@ -233,7 +234,7 @@ func (a *app) openProject(dir string, opts *project.Options) (*project.Project, 
 		}
 	}
 	if opts == nil {
-		opts = &project.Options{Lookup: a.lookup}
+		opts = &project.Options{Lookup: a.Lookup}
 	}
 	return project.Open(dir, opts)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/testscripts/guestsuite"
@@ -59,7 +60,7 @@ func (a *app) conformanceGuestCommand() *cobra.Command {
 		Long:  conformanceGuestHelp,
 		Example: "  waxo conformance guest hello.wasm\n  waxo conformance guest --run 'claims|imports' hello.wasm\n" +
 			"  waxo conformance guest --unsigned --claim wascap:http_server hello.wasm\n  waxo conformance guest --format junit -o results.xml hello.wasm",
-		Args: args(cobra.MaximumNArgs(1)),
+		Args: cli.Args(cobra.MaximumNArgs(1)),
 	}
 	cmd.Flags().BoolVar(&f.list, "list", false, "list the checks, and make none")
 	cmd.Flags().StringVar(&f.run, "run", "", "make only the checks whose names match this regular expression")
@@ -76,7 +77,7 @@ func (a *app) conformanceGuestCommand() *cobra.Command {
 			return err
 		}
 		if f.list {
-			return listChecks(a.out, guestsuite.Scripts)
+			return listChecks(a.Out, guestsuite.Scripts)
 		}
 		return a.conformanceGuest(cmd, f, files)
 	}
@@ -85,17 +86,17 @@ func (a *app) conformanceGuestCommand() *cobra.Command {
 
 func (f *guestFlags) check() error {
 	if f.suite.Timeout <= 0 || f.suite.CallTimeout <= 0 {
-		return usageError{errors.New("--timeout and --call-timeout must be above 0")}
+		return cli.Usage(errors.New("--timeout and --call-timeout must be above 0"))
 	}
 	for _, c := range f.suite.Capabilities {
 		if vendor, name, _ := strings.Cut(c, ":"); vendor == "" || name == "" {
-			return usageError{fmt.Errorf("--claim: %q is no capability; take one such as wascap:http_server", c)}
+			return cli.Usage(fmt.Errorf("--claim: %q is no capability; take one such as wascap:http_server", c))
 		}
 	}
 	if f.run != "" {
 		match, err := regexp.Compile(f.run)
 		if err != nil {
-			return usageError{fmt.Errorf("--run: %w", err)}
+			return cli.Usage(fmt.Errorf("--run: %w", err))
 		}
 		f.suite.Match = match
 	}
@@ -117,15 +118,15 @@ func (a *app) conformanceGuest(cmd *cobra.Command, f *guestFlags, files []string
 	if err != nil {
 		return err
 	}
-	opts.CacheDir = usableCache()
+	opts.CacheDir = cli.UsableCache()
 	r, err := guestsuite.Run(cmd.Context(), module, &opts)
 	if err != nil {
 		return err
 	}
 	if len(r.Checks) == 0 {
-		return usageError{fmt.Errorf("--run: no check has a name that matches %q; see --list", f.run)}
+		return cli.Usage(fmt.Errorf("--run: no check has a name that matches %q; see --list", f.run))
 	}
-	return (&reporter{app: a, flags: &f.report, quiet: quiet(cmd)}).finish(r)
+	return (&reporter{app: a, flags: &f.report, quiet: cli.Quiet(cmd)}).finish(r)
 }
 
 // moduleToCheck reads the file that was named, or builds the project's module.
@@ -147,7 +148,7 @@ func (a *app) moduleToCheck(cmd *cobra.Command, opts *guestsuite.Options, files 
 	if err != nil {
 		return nil, toolchainWords(err)
 	}
-	fmt.Fprint(a.err, made.Output)
+	fmt.Fprint(a.Err, made.Output)
 	opts.AllowDev = true // they are this project's own
 	return made.Signed, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/testscripts/hostsuite"
 )
 
@@ -59,17 +60,17 @@ func (a *app) conformanceHostCommand() *cobra.Command {
 	cmd.Flags().SetInterspersed(false) // the command's own flags are its
 	cmd.RunE = func(cmd *cobra.Command, command []string) error {
 		if list {
-			return listChecks(a.out, hostsuite.Scripts)
+			return listChecks(a.Out, hostsuite.Scripts)
 		}
 		if opts.Timeout <= 0 {
-			return usageError{fmt.Errorf("--timeout is %v; it must be above 0", opts.Timeout)}
+			return cli.Usage(fmt.Errorf("--timeout is %v; it must be above 0", opts.Timeout))
 		}
 		var err error
 		if opts.Match, err = regexp.Compile(run); err != nil {
-			return usageError{fmt.Errorf("--run: %w", err)}
+			return cli.Usage(fmt.Errorf("--run: %w", err))
 		}
 		if err := errors.Join(f.check(), hostsuite.CheckCommand(command)); err != nil {
-			return usageError{err}
+			return cli.Usage(err)
 		}
 		opts.Command = command
 		return a.conformanceHost(cmd, f, opts)
@@ -82,14 +83,14 @@ func (a *app) conformanceHost(cmd *cobra.Command, f *reportFlags, opts *hostsuit
 	if err := a.scratch(); err != nil {
 		return err
 	}
-	r := &reporter{app: a, flags: f, quiet: quiet(cmd)}
+	r := &reporter{app: a, flags: f, quiet: cli.Quiet(cmd)}
 	opts.Ended = r.ended
 	all, err := hostsuite.Run(cmd.Context(), opts)
 	if err != nil {
 		return err
 	}
 	if len(all.Checks) == 0 {
-		return usageError{fmt.Errorf("--run: no check has a name that matches %q", opts.Match)}
+		return cli.Usage(fmt.Errorf("--run: no check has a name that matches %q", opts.Match))
 	}
 	return r.finish(all)
 }

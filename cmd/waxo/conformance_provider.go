@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/harness/companion"
@@ -66,7 +67,7 @@ command is wrong. A broken rule that says SHOULD is a warning and fails nothing.
 		Example: "  waxo conformance provider embedded:keyvalue\n" +
 			"  waxo conformance provider embedded --against container\n" +
 			"  waxo conformance provider ./plugins/my-provider --config max_keys=100 --format junit -o report.xml",
-		Args: args(cobra.ExactArgs(1)),
+		Args: cli.Args(cobra.ExactArgs(1)),
 	}
 	f.report.add(cmd)
 	cmd.Flags().StringVar(&f.run, "run", "", "make only the checks whose names match this regular expression")
@@ -81,14 +82,14 @@ command is wrong. A broken rule that says SHOULD is a warning and fails nothing.
 
 func (a *app) conformProvider(cmd *cobra.Command, f *providerFlags, name string) (err error) {
 	ctx := cmd.Context()
-	show := console.New(&console.Options{Out: a.out, Err: a.err, Color: a.color(a.err), Quiet: quiet(cmd)})
+	show := console.New(&console.Options{Out: a.Out, Err: a.Err, Color: a.color(a.Err), Quiet: cli.Quiet(cmd)})
 	log := slog.New(show.Handler(slog.LevelWarn))
 	opts, err := f.options(a, log)
 	if err != nil {
 		return err
 	}
 	companions := companion.NewClient(&companion.Options{Progress: func(line string) { log.Warn(line) }})
-	defer func() { err = errors.Join(err, within(ctx, companions.Close)) }()
+	defer func() { err = errors.Join(err, cli.Within(ctx, companions.Close)) }()
 	opts.Containers = func(ctx context.Context, capability, _, image string) (connect.Server, error) {
 		service, err := companions.Start(ctx, companion.Request{Capability: capability, Image: image})
 		if err != nil {
@@ -98,15 +99,15 @@ func (a *app) conformProvider(cmd *cobra.Command, f *providerFlags, name string)
 	}
 	r, err := f.suites(ctx, name, opts)
 	if errors.Is(err, providersuite.ErrTarget) {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	if err != nil {
-		return trustHint(err)
+		return cli.TrustHint(err)
 	}
 	if len(r.Checks) == 0 {
-		return usageError{fmt.Errorf("--run: no check has a name that matches %q", f.run)}
+		return cli.Usage(fmt.Errorf("--run: no check has a name that matches %q", f.run))
 	}
-	return (&reporter{app: a, flags: &f.report, quiet: quiet(cmd)}).finish(r)
+	return (&reporter{app: a, flags: &f.report, quiet: cli.Quiet(cmd)}).finish(r)
 }
 
 // options are how the suites are run.
@@ -115,13 +116,13 @@ func (f *providerFlags) options(a *app, log *slog.Logger) (*providersuite.Option
 		return nil, err
 	}
 	if f.timeout <= 0 {
-		return nil, usageError{fmt.Errorf("--timeout is %v; it must be above 0", f.timeout)}
+		return nil, cli.Usage(fmt.Errorf("--timeout is %v; it must be above 0", f.timeout))
 	}
 	match, err := regexp.Compile(f.run)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--run: %w", err)}
+		return nil, cli.Usage(fmt.Errorf("--run: %w", err))
 	}
-	plugins, err := (&pluginFlags{trust: f.trust}).options(a, log, true)
+	plugins, err := (&cli.PluginFlags{Trust: f.trust}).Options(a.Lookup, log, true)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +130,7 @@ func (f *providerFlags) options(a *app, log *slog.Logger) (*providersuite.Option
 	for _, pair := range f.config {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok || key == "" {
-			return nil, usageError{fmt.Errorf("--config takes KEY=VALUE, and not %q", pair)}
+			return nil, cli.Usage(fmt.Errorf("--config takes KEY=VALUE, and not %q", pair))
 		}
 		config[key] = value
 	}

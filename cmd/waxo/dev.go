@@ -18,6 +18,7 @@ import (
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/httpserver"
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/connect"
@@ -40,8 +41,8 @@ type devFlags struct {
 	providers string
 	keep      bool
 	choice    choice // of providers, as it changes
-	plugins   pluginFlags
-	probes    probeFlags
+	plugins   cli.PluginFlags
+	probes    cli.ProbeFlags
 }
 
 const devHelp = `Build the project in the folder NAME (or the one that the working directory
@@ -80,7 +81,7 @@ func (a *app) devCommand() *cobra.Command {
 		Short:   "Build, sign, run and watch a project, and swap every change in",
 		Long:    devHelp,
 		Example: "  waxo dev hello\n  waxo dev hello --port 9000\n  waxo dev --log-format json",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    cli.Args(cobra.MaximumNArgs(1)),
 	}
 	cmd.Flags().StringVar(&f.template, "template", templates.Default, "what to make where there is no project; see waxo new --list")
 	cmd.Flags().StringVar(&f.host, "host", "127.0.0.1", "address to listen on; 0.0.0.0 lets the network in")
@@ -90,17 +91,17 @@ func (a *app) devCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of what is printed: text or json")
 	cmd.Flags().StringVar(&f.providers, "providers", "", "where the services behind all capabilities are: embedded or container; default: as waxo.toml says")
 	cmd.Flags().BoolVar(&f.keep, "keep-containers", false, "leave containers running at the end, for the next waxo dev --keep-containers; docker rm -f ends them")
-	f.plugins.add(cmd)
-	f.probes.add(cmd)
-	limitFlags(cmd)
+	f.plugins.Add(cmd)
+	f.probes.Add(cmd)
+	cli.LimitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.logFormat != "text" && f.logFormat != "json" {
-			return usageError{fmt.Errorf("there is no log format %q; take text or json", f.logFormat)}
+			return cli.Usage(fmt.Errorf("there is no log format %q; take text or json", f.logFormat))
 		}
 		if f.port < 0 || f.port > 65535 {
-			return usageError{fmt.Errorf("there is no port %d; take 0 to 65535", f.port)}
+			return cli.Usage(fmt.Errorf("there is no port %d; take 0 to 65535", f.port))
 		}
-		if err := f.probes.check(); err != nil {
+		if err := f.probes.Check(); err != nil {
 			return err
 		}
 		if err := f.choice.set(f.providers); err != nil {
@@ -120,35 +121,36 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	show := console.New(&console.Options{
-		Out: a.out, Err: a.err, JSON: f.logFormat == "json", Color: a.color(a.err), Quiet: quiet(cmd),
+		Out: a.Out, Err: a.Err, JSON: f.logFormat == "json", Color: a.color(a.Err), Quiet: cli.Quiet(cmd),
 	})
 	p, err := a.devProject(cmd, f, name, show)
 	if err != nil {
-		return flagged(cmd, err)
+		return cli.Flagged(cmd, err)
 	}
 	log := slog.New(show.Handler(slog.LevelInfo))
-	engine, err := newEngine("", log)
+	engine, err := cli.NewEngine("", log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
+	defer func() { err = errors.Join(err, cli.Within(ctx, engine.Close)) }()
 	companions := companion.NewClient(&companion.Options{Progress: func(line string) { log.Info(line) }})
-	defer func() { err = errors.Join(err, within(ctx, companions.Close)) }()
-	plugins, err := f.plugins.options(a, log, true)
+	defer func() { err = errors.Join(err, cli.Within(ctx, companions.Close)) }()
+	plugins, err := f.plugins.Options(a.Lookup, log, true)
 	if err != nil {
 		return err
 	}
 	var own *admin.Endpoints // made with the host, before anything is bound
 	c := connect.New(&connect.Options{
-		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
+		Log: log, Lookup: a.Lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.Caps,
 		State: func() (string, error) { return p.State("state") },
-		HTTP:  &httpserver.Options{AccessLog: requests(show), Wrap: func(guest http.Handler) http.Handler { return f.probes.wrap(own, guest) }},
+		HTTP:  &httpserver.Options{AccessLog: requests(show), Wrap: func(guest http.Handler) http.Handler { return f.probes.Wrap(own, guest) }},
 
+		Emulators:  a.Emulators,
 		Containers: containers(companions, p, f.keep, log),
 	})
-	defer func() { err = errors.Join(err, within(ctx, c.Close)) }()
+	defer func() { err = errors.Join(err, cli.Within(ctx, c.Close)) }()
 	faults := fault.New(&fault.Options{Log: log})
-	defer func() { err = errors.Join(err, within(ctx, faults.Close)) }()
+	defer func() { err = errors.Join(err, cli.Within(ctx, faults.Close)) }()
 	w, err := workbench.New(&workbench.Options{
 		Project: p, Engine: engine, Events: show.Event, Console: show.Line, Log: log, Poll: f.poll,
 		Connect:     a.connector(f, c, faults),
@@ -159,12 +161,12 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	if own, err = f.probes.endpoints(&admin.Options{Host: w.Host(), Development: true, Log: log}); err != nil {
+	if own, err = f.probes.Endpoints(&admin.Options{Host: w.Host(), Development: true, Log: log}); err != nil {
 		return err
 	}
 	defer own.Close() // HTTP was unbound when Run has returned
 	defer context.AfterFunc(ctx, own.Drain)()
-	a.onAbort(w.Pending)
+	a.OnAbort(w.Pending)
 	steered, err := a.steer(p, f, c, faults, w)
 	if err != nil {
 		return err
@@ -179,7 +181,7 @@ func (a *app) dev(cmd *cobra.Command, f *devFlags, name string) (err error) {
 func (a *app) greet(p *project.Project, show *console.Console) {
 	m := p.Manifest()
 	show.Event(workbench.Event{Kind: workbench.KindNotice, Message: fmt.Sprintf("%s %s may touch %s", m.Name, m.Version, list(m.Capabilities))})
-	if of, _ := a.lookup(project.EnvironmentMarker); of != "" {
+	if of, _ := a.Lookup(project.EnvironmentMarker); of != "" {
 		show.Event(workbench.Event{Kind: workbench.KindNotice, Message: "this shell has read .waxo/env of " + of + "; its addresses do not count here"})
 	}
 }
@@ -189,9 +191,9 @@ func (a *app) connector(f *devFlags, c *connect.Connections, faults *fault.Injec
 	return func(ctx context.Context, m *manifest.Manifest) ([]devhost.Bind, error) {
 		specs := connect.Complete(m.Capabilities, m.Binds, true)
 		// What .waxo/env says is of a waxo dev that may have ended.
-		if v, _ := a.lookup(project.EnvironmentMarker); v == "" {
-			if err := connect.FromEnvironment(specs, a.lookup); err != nil {
-				return nil, usageError{err}
+		if v, _ := a.Lookup(project.EnvironmentMarker); v == "" {
+			if err := connect.FromEnvironment(specs, a.Lookup); err != nil {
+				return nil, cli.Usage(err)
 			}
 		}
 		providers := f.choice.get()
@@ -209,19 +211,19 @@ func (a *app) connector(f *devFlags, c *connect.Connections, faults *fault.Injec
 
 // devProject opens the project, and makes it first where NAME names none.
 func (a *app) devProject(cmd *cobra.Command, f *devFlags, name string, show *console.Console) (*project.Project, error) {
-	opts := &project.Options{Lookup: a.environment(cmd)}
+	opts := &project.Options{Lookup: a.Environment(cmd)}
 	if cmd.Flags().Changed("port") {
 		opts.Override = func(m *manifest.Manifest) { m.Dev.Port = f.port }
 	}
 	if name == "" {
 		p, err := a.openProject("", opts)
 		if errors.Is(err, manifest.ErrNotFound) {
-			return nil, usageError{fmt.Errorf("%w; waxo dev NAME makes a project in the folder NAME", err)}
+			return nil, cli.Usage(fmt.Errorf("%w; waxo dev NAME makes a project in the folder NAME", err))
 		}
 		return p, err
 	}
 	if t, _ := templates.Find(f.template); t.Provider {
-		return nil, usageError{fmt.Errorf("the template %s makes no guest: waxo new %s --template %[1]s makes its project", f.template, name)}
+		return nil, cli.Usage(fmt.Errorf("the template %s makes no guest: waxo new %s --template %[1]s makes its project", f.template, name))
 	}
 	if _, err := os.Stat(filepath.Join(name, manifest.FileName)); errors.Is(err, fs.ErrNotExist) {
 		if _, err := templates.Write(name, f.template, nil); err != nil {
@@ -273,11 +275,11 @@ func announce(c *connect.Connections, show *console.Console) func(guest string, 
 
 // keys serves the keys that are pressed in a terminal.
 func (a *app) keys(ctx context.Context, quit func(), w *workbench.Workbench, providers *choice, show *console.Console) {
-	pressed, restore, ok := console.Keys(a.in)
+	pressed, restore, ok := console.Keys(a.In)
 	if !ok {
 		return
 	}
-	a.onExit(restore)
+	a.OnExit(restore)
 	show.Event(workbench.Event{Time: time.Now(), Kind: workbench.KindNotice, Message: "keys: r rebuild, p providers, c clear, q quit"})
 	go func() {
 		for {

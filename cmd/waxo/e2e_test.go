@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/workbench"
 	"github.com/waxosuit/waxo/testscripts/guests"
 	"github.com/waxosuit/waxo/wascap"
@@ -223,7 +224,7 @@ func TestDevFromNothing(t *testing.T) {
 	edit(t, main, "func main() {", "func main() {}\n\nvar _ = 1")
 	p.wait(workbench.KindServing)
 	p.expect("POST", "/", `{"total":3}`)
-	if status := p.stop(os.Interrupt); status != exitInterrupted {
+	if status := p.stop(os.Interrupt); status != cli.ExitInterrupted {
 		t.Errorf("the status is %d", status)
 	}
 
@@ -234,7 +235,7 @@ func TestDevFromNothing(t *testing.T) {
 
 	again := dev(t, filepath.Join(dir, "hello"))
 	again.expect("GET", "/", `{"total":3}`)
-	if status := again.stop(syscall.SIGTERM); status != exitOK {
+	if status := again.stop(syscall.SIGTERM); status != cli.ExitOK {
 		t.Errorf("after a termination the status is %d", status)
 	}
 }
@@ -262,7 +263,7 @@ func TestATakenPortIsNeverHopped(t *testing.T) {
 	_, port, _ := strings.Cut(strings.TrimPrefix(first.url, "http://"), ":")
 	second := waxo(t, dir, "dev", "other", "--port", port)
 	<-second.ended
-	if status := second.cmd.ProcessState.ExitCode(); status != exitFailure {
+	if status := second.cmd.ProcessState.ExitCode(); status != cli.ExitFailure {
 		t.Errorf("the status is %d", status)
 	}
 	if said := second.all.String(); !strings.Contains(said, fmt.Sprint(first.cmd.Process.Pid)) || !strings.Contains(said, port) {
@@ -286,7 +287,7 @@ func TestRunServesWhatDevMade(t *testing.T) {
 	if _, _, build := r.do("GET", "/"); build != "" {
 		t.Errorf("production tells its build: %q", build)
 	}
-	if status := r.stop(syscall.SIGTERM); status != exitOK {
+	if status := r.stop(syscall.SIGTERM); status != cli.ExitOK {
 		t.Errorf("the status is %d", status)
 	}
 }
@@ -411,7 +412,7 @@ func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.wait(workbench.KindStopping)
-	if status := p.stop(os.Interrupt); status != exitInterrupted {
+	if status := p.stop(os.Interrupt); status != cli.ExitInterrupted {
 		t.Errorf("the status is %d", status)
 	}
 	if said := p.all.String(); !strings.Contains(said, "left unfinished: 1 call") {
@@ -421,7 +422,7 @@ func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
 	// One interrupt, and a request that does not end in time.
 	p = serve(t, t.TempDir(), filepath.Join(dir, "hello", ".waxo", "build", "hello.wasm"), "--allow-dev", "--drain", "1ms")
 	p.hang()
-	if status := p.stop(os.Interrupt); status != exitInterrupted {
+	if status := p.stop(os.Interrupt); status != cli.ExitInterrupted {
 		t.Errorf("the status is %d", status)
 	}
 	if said := p.all.String(); !strings.Contains(said, "cut off") || strings.Contains(said, "earlier builds") {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/build"
 	devproject "github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/testscripts/project"
@@ -24,14 +25,8 @@ type execFlags struct {
 	providers string
 	port      int
 	verbose   bool
-	plugins   pluginFlags
+	plugins   cli.PluginFlags
 }
-
-// childStatus is how a command that waxo ran ended: its exit status, or 128 and the
-// number of the signal that ended it, as shells have it.
-type childStatus int
-
-func (s childStatus) Error() string { return fmt.Sprintf("the command ended with status %d", int(s)) }
 
 // What a command that cannot be run ends with, as shells and env have it.
 const (
@@ -59,19 +54,19 @@ The exit status is COMMAND's: 128+N where signal N ended it, 127 where there is 
 such command, 126 where it cannot be run; 1 where the guest cannot be built or
 started. Signals go to COMMAND; the third kills it.`,
 		Example: "  waxo exec -- npx playwright test\n  waxo exec --providers container -- go test ./...\n  waxo exec -- sh -c 'curl -s $WAXO_URL'",
-		Args:    args(cobra.MinimumNArgs(1)),
+		Args:    cli.Args(cobra.MinimumNArgs(1)),
 	}
 	cmd.Flags().SetInterspersed(false) // the command's own flags are its
 	cmd.Flags().StringVar(&f.providers, "providers", "embedded", "what the services behind capabilities are: embedded, container, or manifest for where waxo.toml says")
 	cmd.Flags().IntVarP(&f.port, "port", "p", 0, "port of the guest's HTTP server; 0 picks one")
 	cmd.Flags().BoolVar(&f.verbose, "verbose", false, "tell all that the host and the guest log, on stderr")
-	f.plugins.add(cmd)
+	f.plugins.Add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case f.providers != "embedded" && f.providers != "container" && f.providers != ofManifest:
-			return usageError{fmt.Errorf("there are no providers %q; take embedded, container or %s", f.providers, ofManifest)}
+			return cli.Usage(fmt.Errorf("there are no providers %q; take embedded, container or %s", f.providers, ofManifest))
 		case f.port < 0 || f.port > 65535:
-			return usageError{fmt.Errorf("there is no port %d; take 0 to 65535", f.port)}
+			return cli.Usage(fmt.Errorf("there is no port %d; take 0 to 65535", f.port))
 		}
 		return a.exec(cmd, f, args)
 	}
@@ -97,13 +92,13 @@ func (a *app) exec(cmd *cobra.Command, f *execFlags, args []string) (err error) 
 	if err != nil {
 		return err
 	}
-	defer func() { a.tellOf(within(ctx, closing)) }()
+	defer func() { a.tellOf(cli.Within(ctx, closing)) }()
 	guest, err := project.Build(ctx, p, build.New(nil), false)
 	if err != nil {
 		return toolchainWords(err)
 	}
-	fmt.Fprint(a.err, guest.Output)
-	if opts.Log, err = a.logger("text", !f.verbose); err != nil {
+	fmt.Fprint(a.Err, guest.Output)
+	if opts.Log, err = a.Logger("text", !f.verbose); err != nil {
 		return err
 	}
 	if f.verbose {
@@ -114,12 +109,12 @@ func (a *app) exec(cmd *cobra.Command, f *execFlags, args []string) (err error) 
 	if err != nil {
 		return err
 	}
-	defer func() { a.tellOf(within(ctx, s.Close)) }()
+	defer func() { a.tellOf(cli.Within(ctx, s.Close)) }()
 	if err := s.Start(ctx, guest.Signed, guest.Manifest); err != nil {
 		return err
 	}
-	if !quiet(cmd) && s.URL() != "" {
-		fmt.Fprintf(a.err, "%s serves on %s\n", guest.Manifest.Name, s.URL())
+	if !cli.Quiet(cmd) && s.URL() != "" {
+		fmt.Fprintf(a.Err, "%s serves on %s\n", guest.Manifest.Name, s.URL())
 	}
 	c.cmd.Env = append(append(environment, devproject.EnvironmentMarker+"="+p.Dir()), s.Environment()...)
 	return c.run(ctx)
@@ -128,17 +123,17 @@ func (a *app) exec(cmd *cobra.Command, f *execFlags, args []string) (err error) 
 // tellOf tells of what went wrong at the end, which is not the command's failure.
 func (a *app) tellOf(err error) {
 	if err != nil {
-		fmt.Fprintln(a.err, "waxo:", err)
+		fmt.Fprintln(a.Err, "waxo:", err)
 	}
 }
 
 // notRun is the error for a command that cannot be run.
 func (a *app) notRun(name string, err error) error {
-	fmt.Fprintf(a.err, "waxo: %s cannot be run: %v\n", name, err)
+	fmt.Fprintf(a.Err, "waxo: %s cannot be run: %v\n", name, err)
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-		return childStatus(exitNotFound)
+		return cli.ChildStatus(exitNotFound)
 	}
-	return childStatus(exitNotExecutable)
+	return cli.ChildStatus(exitNotExecutable)
 }
 
 // child is a command that runs in the foreground, in the place of this process.
@@ -152,9 +147,9 @@ type child struct {
 
 // run runs the command to its end.
 func (c *child) run(ctx context.Context) error {
-	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = c.app.in, c.app.out, c.app.err
-	c.app.relayTo(c.relay)
-	defer c.app.relayTo(nil)
+	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = c.app.In, c.app.Out, c.app.Err
+	c.app.RelayTo(c.relay)
+	defer c.app.RelayTo(nil)
 	if err := ctx.Err(); err != nil {
 		return err // interrupted before
 	}
@@ -170,10 +165,10 @@ func (c *child) run(ctx context.Context) error {
 	}
 	state := c.cmd.ProcessState
 	if s, ok := state.Sys().(syscall.WaitStatus); ok && s.Signaled() {
-		return childStatus(128 + int(s.Signal()))
+		return cli.ChildStatus(128 + int(s.Signal()))
 	}
 	if code := state.ExitCode(); code != 0 {
-		return childStatus(code)
+		return cli.ChildStatus(code)
 	}
 	return nil
 }
@@ -184,7 +179,7 @@ func (c *child) relay(s os.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.signals++
-	keyboard := isTerminal(c.app.in) || isTerminal(c.app.out) || isTerminal(c.app.err)
+	keyboard := isTerminal(c.app.In) || isTerminal(c.app.Out) || isTerminal(c.app.Err)
 	switch {
 	case c.cmd.Process == nil: // it could not be started
 	case c.signals >= 3:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/control"
 	"github.com/waxosuit/waxo/devhost/fault"
@@ -50,7 +51,7 @@ the error that stands for it.`,
   waxo fault wascap:keyvalue/default --error unavailable --rate 0.1 --for 10s
   waxo fault wascap:keyvalue --cut
   waxo fault --clear`,
-		Args: args(cobra.MaximumNArgs(1)),
+		Args: cli.Args(cobra.MaximumNArgs(1)),
 	}
 	cmd.Flags().DurationVar(&f.Latency, "latency", 0, "how much later calls are")
 	cmd.Flags().DurationVar(&f.Jitter, "jitter", 0, "up to how much later still, at random")
@@ -79,9 +80,9 @@ the error that stands for it.`,
 			return err
 		}
 		if *format == "json" {
-			return writeJSON(a.out, list)
+			return writeJSON(a.Out, list)
 		}
-		return writeFaults(a.out, list)
+		return writeFaults(a.Out, list)
 	}
 	return cmd
 }
@@ -92,14 +93,14 @@ func newFaultRequest(f fault.Fault, clear bool, target faultTarget) (r faultRequ
 	f.Capability, f.Binding = target.Capability, target.Binding
 	switch {
 	case clear && asked:
-		return r, usageError{errors.New("--clear ends faults: give it alone, or leave it out")}
+		return r, cli.Usage(errors.New("--clear ends faults: give it alone, or leave it out"))
 	case clear:
 		r.Clear = &target
 	case asked && f.Capability == "":
-		return r, usageError{errors.New("say what is to go wrong: waxo fault CAPABILITY, such as wascap:keyvalue")}
+		return r, cli.Usage(errors.New("say what is to go wrong: waxo fault CAPABILITY, such as wascap:keyvalue"))
 	case asked || f.Capability != "":
 		if err := f.Check(); err != nil {
-			return r, usageError{fmt.Errorf("%w; see waxo fault --help", err)}
+			return r, cli.Usage(fmt.Errorf("%w; see waxo fault --help", err))
 		}
 		r.Set = &f
 	}

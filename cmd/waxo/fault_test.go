@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/fault"
 	"github.com/waxosuit/waxo/devhost/workbench"
 )
@@ -86,7 +87,7 @@ func TestFaultsWhileItServes(t *testing.T) {
 		`wascap:keyvalue has no binding "cache"`:   {"wascap:keyvalue/cache", "--cut"},
 		`there is no such fault`:                   {"wascap:keyvalue", "--clear"},
 	} {
-		if output, status := ask(t, project, append([]string{"fault"}, args...)...); status != exitFailure || !strings.Contains(output, text) {
+		if output, status := ask(t, project, append([]string{"fault"}, args...)...); status != cli.ExitFailure || !strings.Contains(output, text) {
 			t.Errorf("%q: status %d, %s", args, status, output)
 		}
 	}

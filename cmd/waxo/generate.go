@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/templates/workflows"
 )
@@ -45,7 +46,7 @@ What it needs is pinned, it may do no more than read the source, and what Go and
 compile is cached. For a guest that cargo or npm builds the toolchain is installed;
 where it is another command, a line marks where what that needs is to be installed.`, service, file),
 		Example: "  waxo generate " + name,
-		Args:    args(cobra.NoArgs),
+		Args:    cli.Args(cobra.NoArgs),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write; - for standard output (default "+file+")")
 	cmd.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
@@ -60,14 +61,14 @@ where it is another command, a line marks where what that needs is to be install
 			return err
 		}
 		text, err := write(workflows.Settings{
-			Name: p.Manifest().Name, Folder: filepath.ToSlash(folder), Waxo: published(version().Version),
+			Name: p.Manifest().Name, Folder: filepath.ToSlash(folder), Waxo: published(cli.Version().Version),
 			Toolchain: workflows.ToolchainOf(p.Manifest().Build.Command),
 		})
 		if err != nil {
 			return err
 		}
 		if output == "-" {
-			_, err := a.out.Write(text)
+			_, err := a.Out.Write(text)
 			return err
 		}
 		if output == "" {
@@ -76,7 +77,7 @@ where it is another command, a line marks where what that needs is to be install
 		if err := place(output, text, force); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(a.out, output)
+		_, err = fmt.Fprintln(a.Out, output)
 		return err
 	}
 	return cmd

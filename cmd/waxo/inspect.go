@@ -10,7 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxosuit/waxo/devhost/console"
+	"github.com/waxosuit/waxo/cmd/internal/cli"
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/wapc/wasm"
 	"github.com/waxosuit/waxo/wascap"
 )
@@ -50,7 +51,7 @@ func (a *app) inspectCommand() *cobra.Command {
 is wrong with them is shown beside them. Of a provider plugin, name the file of
 its claims, which ends in .jwt. To decide by the status, use verify.`,
 		Example: "  waxo inspect hello.wasm\n  waxo inspect -o json hello.wasm\n  waxo inspect plugins/kv.jwt",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    cli.Args(cobra.ExactArgs(1)),
 	}
 	format := outputFlag(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -69,9 +70,9 @@ its claims, which ends in .jwt. To decide by the status, use verify.`,
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
 		if *format == "json" {
-			return writeJSON(a.out, result)
+			return writeJSON(a.Out, result)
 		}
-		return result.table(a.out)
+		return result.table(a.Out)
 	}
 	return cmd
 }
@@ -90,7 +91,7 @@ func inspect(file string, module []byte, at time.Time) (*inspectResult, error) {
 		r.Valid, r.Claims = true, describeClaims(&token.Claims)
 		return r, nil
 	}
-	r.Problem = plainly(err).Error()
+	r.Problem = cli.Plainly(err).Error()
 	if token, err := wascap.Extract(module); err == nil {
 		r.Claims = describeClaims(&token.Claims)
 	}
@@ -118,7 +119,7 @@ func (r *inspectResult) table(w io.Writer) error {
 	row := func(name string, values ...string) {
 		shown := make([]string, len(values))
 		for i, v := range values {
-			shown[i] = console.Printable(v) // they are the module's author's
+			shown[i] = printable.Line(v) // they are the module's author's
 		}
 		if value := strings.Join(shown, "\n\t"); value != "" {
 			fmt.Fprintf(t, "%s\t%s\n", name, value)

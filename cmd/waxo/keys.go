@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/wascap"
 )
@@ -24,7 +25,7 @@ func (a *app) keysCommand() *cobra.Command {
 		Use:     "keys",
 		Short:   "Make keys that sign and name modules",
 		Example: "  waxo keys new account account.nk\n  waxo keys new module module.nk",
-		Args:    args(cobra.NoArgs),
+		Args:    cli.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.keysNewCommand())
@@ -40,7 +41,7 @@ service (it names a provider plugin) or operator (it vouches for accounts), writ
 read, and print the public key. A file that exists is never overwritten. Who has
 the seed has the key: keep the file out of version control.`,
 		Example: "  waxo keys new account account.nk",
-		Args:    args(cobra.ExactArgs(2)),
+		Args:    cli.Args(cobra.ExactArgs(2)),
 	}
 	format := outputFlag(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -50,7 +51,7 @@ the seed has the key: keep the file out of version control.`,
 		kinds := map[string]wascap.Kind{"account": wascap.Account, "module": wascap.Module, "service": wascap.Service, "operator": wascap.Operator}
 		kind, ok := kinds[args[0]]
 		if !ok {
-			return usageError{fmt.Errorf("there is no kind of key %q; take account, module, service or operator", args[0])}
+			return cli.Usage(fmt.Errorf("there is no kind of key %q; take account, module, service or operator", args[0]))
 		}
 		if _, err := os.Lstat(args[1]); !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%s exists already; a key that is overwritten is lost, so name another file", args[1])
@@ -60,9 +61,9 @@ the seed has the key: keep the file out of version control.`,
 			return err
 		}
 		if *format == "json" {
-			return writeJSON(a.out, keysResult{File: args[1], Kind: args[0], Key: key.PublicKey().String()})
+			return writeJSON(a.Out, keysResult{File: args[1], Kind: args[0], Key: key.PublicKey().String()})
 		}
-		_, err = fmt.Fprintln(a.out, key.PublicKey())
+		_, err = fmt.Fprintln(a.Out, key.PublicKey())
 		return err
 	}
 	return cmd

@@ -5,11 +5,17 @@ package main
 import (
 	"os"
 	"time"
+
+	"github.com/waxosuit/waxo/cmd/internal/cli"
+	"github.com/waxosuit/waxo/devhost/embedded"
 )
 
 func main() { os.Exit(run()) }
 
 func run() int {
-	app := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, lookup: os.LookupEnv, begun: time.Now()}
+	app := &app{&cli.App{
+		Name: "waxo", In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: os.LookupEnv, Begun: time.Now(),
+		Emulators: embedded.Start,
+	}}
 	return app.main(os.Args[1:])
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/templates"
 )
 
@@ -30,7 +31,7 @@ A guest's project stands alone: it holds the guest SDK, and needs nothing but th
 toolchain of its language. A provider's requires the module of waxo, in the version
 of this program where that is one that can be fetched, and else the latest.`,
 		Example: "  waxo new hello\n  waxo new shop --template http\n  waxo new store --template provider\n  waxo new --list",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    cli.Args(cobra.MaximumNArgs(1)),
 	}
 	cmd.Flags().StringVar(&template, "template", templates.Default, "what to write; --list shows them all")
 	cmd.Flags().StringVar(&lang, "lang", "", "take the first template in this language")
@@ -44,7 +45,7 @@ of this program where that is one that can be fetched, and else the latest.`,
 			return a.listTemplates(*format)
 		}
 		if len(args) == 0 {
-			return usageError{errors.New("name the folder: waxo new NAME")}
+			return cli.Usage(errors.New("name the folder: waxo new NAME"))
 		}
 		if lang != "" {
 			var err error
@@ -52,21 +53,21 @@ of this program where that is one that can be fetched, and else the latest.`,
 				return err
 			}
 		}
-		files, err := templates.Write(args[0], template, &templates.Options{Version: published(version().Version)})
+		files, err := templates.Write(args[0], template, &templates.Options{Version: published(cli.Version().Version)})
 		if err != nil {
 			return err
 		}
 		if *format == "json" {
-			return writeJSON(a.out, newResult{Folder: args[0], Template: template, Files: files})
+			return writeJSON(a.Out, newResult{Folder: args[0], Template: template, Files: files})
 		}
-		if quiet(cmd) {
+		if cli.Quiet(cmd) {
 			return nil
 		}
 		next := "waxo dev " + args[0]
 		if t, _ := templates.Find(template); t.Provider {
 			next = "cd " + args[0] + " && go mod tidy && go test ./..."
 		}
-		_, err = fmt.Fprintf(a.out, "made %s from the template %s; next: %s\n", args[0], template, next)
+		_, err = fmt.Fprintf(a.Out, "made %s from the template %s; next: %s\n", args[0], template, next)
 		return err
 	}
 	return cmd
@@ -94,9 +95,9 @@ func (a *app) listTemplates(format string) error {
 		for i, t := range all {
 			rows[i] = row(t)
 		}
-		return writeJSON(a.out, rows)
+		return writeJSON(a.Out, rows)
 	}
-	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	t := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	for _, x := range all {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", x.Name, x.Language, x.Description)
 	}
@@ -116,7 +117,7 @@ func inLanguage(lang, template string, named bool) (string, error) {
 		}
 	}
 	if slices.Contains(languages, lang) {
-		return "", usageError{fmt.Errorf("there is no template %q in %s; see waxo new --list", template, lang)}
+		return "", cli.Usage(fmt.Errorf("there is no template %q in %s; see waxo new --list", template, lang))
 	}
-	return "", usageError{fmt.Errorf("there is no template in %s; the languages are %s", lang, strings.Join(languages, ", "))}
+	return "", cli.Usage(fmt.Errorf("there is no template in %s; the languages are %s", lang, strings.Join(languages, ", ")))
 }

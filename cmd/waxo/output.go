@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 )
 
 // outputFlag adds -o to a command that has a result.
@@ -17,7 +19,7 @@ func outputFlag(cmd *cobra.Command) *string {
 // checkOutput refuses a form that nobody writes.
 func checkOutput(format string) error {
 	if format != "text" && format != "json" {
-		return usageError{fmt.Errorf("there is no output form %q; take text or json", format)}
+		return cli.Usage(fmt.Errorf("there is no output form %q; take text or json", format))
 	}
 	return nil
 }

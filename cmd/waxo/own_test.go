@@ -17,8 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxosuit/waxo/capability"
-	"github.com/waxosuit/waxo/wascap"
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 )
 
 // releases makes a project with real keys and two revisions of its module, which
@@ -134,7 +133,7 @@ func (p *process) lingers() {
 	if status, text, _ := p.do("GET", "/api/greetings/en?name=World"); status != 200 {
 		p.t.Errorf("while it lingers: %d %s", status, text)
 	}
-	if status := p.stop(syscall.SIGTERM); status != exitInterrupted {
+	if status := p.stop(syscall.SIGTERM); status != cli.ExitInterrupted {
 		p.t.Errorf("the status is %d", status)
 	}
 }
@@ -151,25 +150,7 @@ func TestLiveUpdateIsOffByDefault(t *testing.T) {
 	if _, text, _ := p.do("GET", "/api/greetings/en?name=World"); !strings.Contains(text, "Hello") {
 		t.Errorf("it answers %s", text)
 	}
-	if status := p.stop(syscall.SIGTERM); status != exitOK {
+	if status := p.stop(syscall.SIGTERM); status != cli.ExitOK {
 		t.Errorf("the status is %d", status)
-	}
-}
-
-func TestUpdatesAreThoseOfTheIssuerAndWhomToTrust(t *testing.T) {
-	p := &plan{claims: &wascap.Claims{Issuer: "A1", Capabilities: []string{"wascc:http_server"}}, capabilities: []string{capability.HTTPServer}}
-	f := &runFlags{}
-	f.plugins.trust = []string{"A2"}
-	if u, err := f.updates(p); u != nil || err != nil {
-		t.Errorf("without --live-update: %v, %v", u, err)
-	}
-	f.update.on = true
-	u, err := f.updates(p)
-	if err != nil || strings.Join(u.Trust, " ") != "A1 A2" || strings.Join(u.Grant, " ") != "wascc:http_server" {
-		t.Errorf("%+v, %v", u, err)
-	}
-	p.capabilities = []string{capability.KeyValue}
-	if _, err := f.updates(p); err == nil || !strings.Contains(err.Error(), "do not grant wascap:http_server") {
-		t.Errorf("without an HTTP server: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/wascap"
 )
@@ -98,7 +99,7 @@ func TestDevWithPlugins(t *testing.T) {
 			t.Fatal("the plugin is still there, and nobody asks for it")
 		}
 	}
-	if status := p.stop(os.Interrupt); status != exitInterrupted {
+	if status := p.stop(os.Interrupt); status != cli.ExitInterrupted {
 		t.Errorf("the status is %d", status)
 	}
 }
@@ -134,19 +135,19 @@ func TestRunWithSignedPlugin(t *testing.T) {
 		"new hello",
 		"sign provider " + filepath.Join(plugins, "kv") + " --capability " + capability.KeyValue + " --vendor Acme --account-key account.nk",
 	} {
-		if p := waxo(t, dir, strings.Fields(line)...); p.end() != exitOK {
+		if p := waxo(t, dir, strings.Fields(line)...); p.end() != cli.ExitOK {
 			t.Fatalf("%s: %s", line, p.all)
 		}
 	}
 	project := filepath.Join(dir, "hello")
-	if p := waxo(t, project, "build", "--account-key", "../account.nk", "--module-key", "../module.nk", "-o", "hello.wasm"); p.end() != exitOK {
+	if p := waxo(t, project, "build", "--account-key", "../account.nk", "--module-key", "../module.nk", "-o", "hello.wasm"); p.end() != cli.ExitOK {
 		t.Fatal(p.all)
 	}
 	r := serve(t, project, "hello.wasm", "--caps", plugins, "--trust", key.PublicKey().String())
 	r.expect("POST", "/", `{"count":1}`)
 	r.expect("POST", "/", `{"count":2}`)
 	pid := pluginPID(t, filepath.Join(plugins, "kv"))
-	if status := r.stop(syscall.SIGTERM); status != exitOK {
+	if status := r.stop(syscall.SIGTERM); status != cli.ExitOK {
 		t.Errorf("the status is %d: %s", status, r.all)
 	}
 	if syscall.Kill(pid, 0) == nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waxosuit/waxo/capability/plugin"
-	"github.com/waxosuit/waxo/devhost/console"
+	"github.com/waxosuit/waxo/cmd/internal/cli"
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/wascap"
 )
 
@@ -60,7 +61,7 @@ func readProvider(file string) (*wascap.Token, error) {
 	content := strings.TrimRight(string(text), "\r\n")
 	token, err := wascap.ParseToken(content)
 	if err != nil {
-		return nil, plainly(err)
+		return nil, cli.Plainly(err)
 	}
 	if k := token.Claims.Kind(); k != wascap.Service {
 		return nil, fmt.Errorf("the claims are of the kind %s instead of a provider's", k)
@@ -70,7 +71,7 @@ func readProvider(file string) (*wascap.Token, error) {
 		return token, fmt.Errorf("the plugin that they are about: %w", err)
 	}
 	if _, err := wascap.VerifyProvider(content, thisTarget(), sum, time.Now()); err != nil {
-		return token, plainly(err)
+		return token, cli.Plainly(err)
 	}
 	return token, nil
 }
@@ -85,16 +86,16 @@ func (a *app) inspectProvider(file, format string) error {
 		r.Problem = err.Error()
 	}
 	if format == "json" {
-		return writeJSON(a.out, r)
+		return writeJSON(a.Out, r)
 	}
-	return r.table(a.out)
+	return r.table(a.Out)
 }
 
 func (r *providerResult) table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", name, console.Printable(value))
+			fmt.Fprintf(t, "%s\t%s\n", name, printable.Line(value))
 		}
 	}
 	c := r.Claims
@@ -133,11 +134,11 @@ func (a *app) verifyProvider(cmd *cobra.Command, file, format string) error {
 	}
 	c := &token.Claims
 	if format == "json" {
-		return writeJSON(a.out, describeProvider(c))
+		return writeJSON(a.Out, describeProvider(c))
 	}
-	if quiet(cmd) {
+	if cli.Quiet(cmd) {
 		return nil
 	}
-	_, err = fmt.Fprintf(a.out, "%s: the claims hold: %s of %s, signed by %s\n", file, console.Printable(c.CapabilityID), console.Printable(c.Vendor), c.Issuer)
+	_, err = fmt.Fprintf(a.Out, "%s: the claims hold: %s of %s, signed by %s\n", file, printable.Line(c.CapabilityID), printable.Line(c.Vendor), c.Issuer)
 	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/control"
 	"github.com/waxosuit/waxo/devhost/manifest"
@@ -41,7 +42,7 @@ func (c *choice) set(v string) error {
 		c.value.Store(v)
 		return nil
 	}
-	return usageError{fmt.Errorf("there are no providers %q; take embedded, container or %s", v, ofManifest)}
+	return cli.Usage(fmt.Errorf("there are no providers %q; take embedded, container or %s", v, ofManifest))
 }
 
 // move makes another choice, and goes back to the one before where it cannot be
@@ -124,7 +125,7 @@ manifest to where each [[bind]] of waxo.toml says. It returns when they are ther
 where that fails, the ones before go on. The guest goes on serving. What one kind of
 service keeps stays with it.`,
 		Example: "  waxo providers container",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    cli.Args(cobra.MaximumNArgs(1)),
 	}
 	format := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -154,9 +155,9 @@ service keeps stays with it.`,
 		}
 		answer.Providers = cmp.Or(answer.Providers, ofManifest)
 		if *format == "json" {
-			return writeJSON(a.out, answer)
+			return writeJSON(a.Out, answer)
 		}
-		fmt.Fprintln(a.out, answer.Providers)
+		fmt.Fprintln(a.Out, answer.Providers)
 		return nil
 	}
 	return cmd

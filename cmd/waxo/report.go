@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/testscripts/report"
 )
@@ -31,7 +32,7 @@ func (f *reportFlags) add(cmd *cobra.Command) {
 
 func (f *reportFlags) check() error {
 	if !slices.Contains(reportFormats, f.format) {
-		return usageError{fmt.Errorf("there is no format %q; take %s", f.format, strings.Join(reportFormats, ", "))}
+		return cli.Usage(fmt.Errorf("there is no format %q; take %s", f.format, strings.Join(reportFormats, ", ")))
 	}
 	return nil
 }
@@ -55,7 +56,7 @@ func (r *reporter) telling() bool { return r.flags.file != "" || r.flags.format 
 func (r *reporter) ended(c report.Check) {
 	r.told = true
 	if bad := c.Status == report.Fail || c.Status == report.Warn; r.telling() && (bad || !r.quiet) {
-		_ = c.Text(r.app.out) // a terminal that is gone
+		_ = c.Text(r.app.Out) // a terminal that is gone
 	}
 }
 
@@ -68,16 +69,16 @@ func (r *reporter) finish(all *report.Report) error {
 		}
 	}
 	if r.telling() {
-		if err := all.Summary(r.app.out); err != nil {
+		if err := all.Summary(r.app.Out); err != nil {
 			return err
 		}
 	}
 	if err := r.write(all); err != nil {
 		return err
 	}
-	if v, _ := r.app.lookup("GITHUB_ACTIONS"); v == "true" {
+	if v, _ := r.app.Lookup("GITHUB_ACTIONS"); v == "true" {
 		// Not where a report may be.
-		if err := r.inWorkspace(all).GitHub(r.app.err); err != nil {
+		if err := r.inWorkspace(all).GitHub(r.app.Err); err != nil {
 			return err
 		}
 	}
@@ -92,7 +93,7 @@ func (r *reporter) write(all *report.Report) error {
 	var b bytes.Buffer
 	var out io.Writer = &b
 	if r.flags.file == "" {
-		out = r.app.out
+		out = r.app.Out
 	}
 	var err error
 	switch r.flags.format {
@@ -114,7 +115,7 @@ func (r *reporter) write(all *report.Report) error {
 // inWorkspace has the files of checks named as a workflow's annotations need it:
 // from the root of the repository on.
 func (r *reporter) inWorkspace(all *report.Report) *report.Report {
-	root, _ := r.app.lookup("GITHUB_WORKSPACE")
+	root, _ := r.app.Lookup("GITHUB_WORKSPACE")
 	changed := *all
 	changed.Checks = slices.Clone(all.Checks)
 	for i := range changed.Checks {

@@ -13,7 +13,7 @@ func (a *app) scratch() error {
 	if err != nil {
 		return err
 	}
-	a.onExit(func() {
+	a.OnExit(func() {
 		_ = os.RemoveAll(dir) // somebody may still write to it
 	})
 	name := "TMPDIR"

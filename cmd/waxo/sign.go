@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waxosuit/waxo/capability/plugin"
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/wascap"
@@ -24,7 +25,7 @@ func (a *app) signCommand() *cobra.Command {
 		Use:     "sign",
 		Short:   "Sign provider plugins",
 		Example: "  waxo sign provider plugins/kv --capability acme:kv --vendor Acme --account-key account.nk --provider-key kv.nk",
-		Args:    args(cobra.NoArgs),
+		Args:    cli.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.signProviderCommand())
@@ -56,7 +57,7 @@ The provider's own key names it from one version to the next. Without
 --provider-key it gets one that is thrown away.`,
 		Example: "  waxo sign provider plugins/kv --capability acme:kv --vendor Acme --account-key account.nk --provider-key kv.nk\n" +
 			"  waxo sign provider kv --capability acme:kv --vendor Acme --account-key account.nk --target aarch64-macos=kv-mac",
-		Args: args(cobra.ExactArgs(1)),
+		Args: cli.Args(cobra.ExactArgs(1)),
 	}
 	cmd.Flags().StringVar(&f.capability, "capability", "", "what the plugin offers, such as wascap:keyvalue or acme:search")
 	cmd.Flags().StringVar(&f.vendor, "vendor", "", "who made it")
@@ -74,10 +75,10 @@ The provider's own key names it from one version to the next. Without
 
 func (a *app) signProvider(cmd *cobra.Command, f *signProviderFlags, file string) error {
 	if f.capability == "" || f.vendor == "" || f.account == "" {
-		return usageError{errors.New("--capability, --vendor and --account-key are needed: what it offers, who made it, and who vouches for it")}
+		return cli.Usage(errors.New("--capability, --vendor and --account-key are needed: what it offers, who made it, and who vouches for it"))
 	}
 	if err := manifest.CheckCapability(f.capability); err != nil {
-		return usageError{fmt.Errorf("--capability: %w", err)}
+		return cli.Usage(fmt.Errorf("--capability: %w", err))
 	}
 	account, err := project.ReadKey(f.account, wascap.Account)
 	if err != nil {
@@ -100,7 +101,7 @@ func (a *app) signProvider(cmd *cobra.Command, f *signProviderFlags, file string
 	}
 	token, err := wascap.SignToken(claims, account, nil)
 	if err != nil {
-		return plainly(err)
+		return cli.Plainly(err)
 	}
 	output := f.output
 	if output == "" {
@@ -109,10 +110,10 @@ func (a *app) signProvider(cmd *cobra.Command, f *signProviderFlags, file string
 	if err := project.WriteFile(output, []byte(token+"\n"), 0o644); err != nil {
 		return err
 	}
-	if quiet(cmd) {
+	if cli.Quiet(cmd) {
 		return nil
 	}
-	_, err = fmt.Fprintf(a.out, "%s: signed %s for %s by %s\n", output, f.capability, strings.Join(targetsOf(hashes), ", "), account.PublicKey())
+	_, err = fmt.Fprintf(a.Out, "%s: signed %s for %s by %s\n", output, f.capability, strings.Join(targetsOf(hashes), ", "), account.PublicKey())
 	return err
 }
 
@@ -140,10 +141,10 @@ func (f *signProviderFlags) hashes(file string) (map[string]string, error) {
 	for _, text := range f.targets {
 		target, name, ok := strings.Cut(text, "=")
 		if arch, system, parts := strings.Cut(target, "-"); !ok || !parts || arch == "" || system == "" || name == "" {
-			return nil, usageError{fmt.Errorf("--target %q: write ARCH-OS=FILE, such as aarch64-linux=kv-arm", text)}
+			return nil, cli.Usage(fmt.Errorf("--target %q: write ARCH-OS=FILE, such as aarch64-linux=kv-arm", text))
 		}
 		if files[target] != "" {
-			return nil, usageError{fmt.Errorf("--target names %s twice: FILE itself is for %s", target, thisTarget())}
+			return nil, cli.Usage(fmt.Errorf("--target names %s twice: FILE itself is for %s", target, thisTarget()))
 		}
 		files[target] = name
 	}

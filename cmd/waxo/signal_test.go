@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/templates"
 )
 
@@ -98,7 +99,7 @@ func TestInterruptedTests(t *testing.T) {
 		}
 		p := waxo(t, dir, args...)
 		p.until(func() bool { _, err := os.Stat(ready); return err == nil }, "the script does not run")
-		if status := p.stop(os.Interrupt); status != exitInterrupted {
+		if status := p.stop(os.Interrupt); status != cli.ExitInterrupted {
 			t.Errorf("%v: the status is %d", args, status)
 		}
 		if said := p.all.String(); strings.Contains(said, "FAIL") || len(args) == 3 && !strings.Contains(said, "skip  slow  interrupted") {
@@ -119,7 +120,7 @@ func TestInterruptedBuild(t *testing.T) {
 		}
 		p := waxo(t, dir, args...)
 		p.until(func() bool { _, err := os.Stat(filepath.Join(dir, "ready")); return err == nil }, "it does not build")
-		if status := p.stop(os.Interrupt); status != exitInterrupted || strings.Contains(p.all.String(), "ran") {
+		if status := p.stop(os.Interrupt); status != cli.ExitInterrupted || strings.Contains(p.all.String(), "ran") {
 			t.Errorf("%v: the status is %d: %s", args, status, p.all)
 		}
 	}

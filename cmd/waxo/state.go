@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/devhost/state"
 )
@@ -36,7 +37,7 @@ func (a *app) stateCommand() *cobra.Command {
 NATS, S3) keep between two runs of waxo dev. It lies in .waxo/state. What real
 services keep, in containers or at URLs, is theirs.`,
 		Example: "  waxo state export before.tar.gz\n  waxo state reset\n  waxo state import before.tar.gz",
-		Args:    args(cobra.NoArgs),
+		Args:    cli.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.stateExportCommand(), a.stateImportCommand(), a.stateResetCommand())
@@ -51,7 +52,7 @@ func (a *app) stateExportCommand() *cobra.Command {
 with gzip. FILE appears when it is whole, in the place of one that is there. Where
 waxo dev runs, each of its servers is copied as it stands at one moment.`,
 		Example: "  waxo state export before.tar.gz",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    cli.Args(cobra.ExactArgs(1)),
 	}
 	format := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -67,9 +68,9 @@ waxo dev runs, each of its servers is copied as it stands at one moment.`,
 			return err
 		}
 		if *format == "json" {
-			return writeJSON(a.out, result)
+			return writeJSON(a.Out, result)
 		}
-		fmt.Fprintf(a.out, "%s holds %d file(s) of state, %d bytes\n", result.File, result.Files, result.Bytes)
+		fmt.Fprintf(a.Out, "%s holds %d file(s) of state, %d bytes\n", result.File, result.Files, result.Bytes)
 		return nil
 	}
 	return cmd
@@ -117,7 +118,7 @@ func (a *app) stateImportCommand() *cobra.Command {
 		Long: `Put what waxo state export wrote into FILE in the place of what the embedded
 servers keep, all of it or nothing. waxo dev must not run.`,
 		Example: "  waxo state import before.tar.gz",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    cli.Args(cobra.ExactArgs(1)),
 	}
 	format := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -133,9 +134,9 @@ servers keep, all of it or nothing. waxo dev must not run.`,
 			return err
 		}
 		if *format == "json" {
-			return writeJSON(a.out, importResult{Project: head.Project, Created: head.Created})
+			return writeJSON(a.Out, importResult{Project: head.Project, Created: head.Created})
 		}
-		fmt.Fprintf(a.out, "the state is that of %s, %s\n", head.Project, head.Created.Local().Format(time.DateTime))
+		fmt.Fprintf(a.Out, "the state is that of %s, %s\n", head.Project, head.Created.Local().Format(time.DateTime))
 		return nil
 	}
 	return cmd
@@ -148,7 +149,7 @@ func (a *app) stateResetCommand() *cobra.Command {
 		Long: `Remove what the embedded servers of the project keep: the next waxo dev begins with
 empty ones. waxo dev must not run. There is no way back but an export.`,
 		Example: "  waxo state export before.tar.gz && waxo state reset",
-		Args:    args(cobra.NoArgs),
+		Args:    cli.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := a.idleState(cmd.Context())
 			if err != nil {

@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/connect"
+	"github.com/waxosuit/waxo/devhost/embedded"
 	"github.com/waxosuit/waxo/devhost/fault"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/devhost/project"
@@ -94,11 +96,11 @@ func TestProvidersWhileItServes(t *testing.T) {
 func TestEnvironmentOfAWaxoDev(t *testing.T) {
 	const elsewhere = "redis://127.0.0.1:1/0"
 	for marker, counts := range map[string]bool{"": true, "/some/project": false} {
-		a := &app{lookup: func(name string) (string, bool) {
+		a := &app{&cli.App{Lookup: func(name string) (string, bool) {
 			v := map[string]string{"WAXO_KEYVALUE_URL": elsewhere, project.EnvironmentMarker: marker}[name]
 			return v, v != ""
-		}}
-		c, faults := connect.New(nil), fault.New(nil)
+		}}}
+		c, faults := connect.New(&connect.Options{Emulators: embedded.Start}), fault.New(nil)
 		m := &manifest.Manifest{Path: "waxo.toml", Capabilities: []string{capability.KeyValue}}
 		binds, err := a.connector(&devFlags{host: "127.0.0.1"}, c, faults)(t.Context(), m)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/connect"
 	devproject "github.com/waxosuit/waxo/devhost/project"
@@ -29,7 +30,7 @@ type testFlags struct {
 	watch     bool
 	verbose   bool
 	report    reportFlags
-	plugins   pluginFlags
+	plugins   cli.PluginFlags
 
 	match *regexp.Regexp
 }
@@ -65,7 +66,7 @@ ones. In a workflow of GitHub Actions, failures become annotations.`,
 	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "run again at each change, until Ctrl-C")
 	cmd.Flags().BoolVar(&f.verbose, "verbose", false, "tell what scripts that pass did, too")
 	f.report.add(cmd)
-	f.plugins.add(cmd)
+	f.plugins.Add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		if !cmd.Flags().Changed("timeout") {
 			f.timeout = scriptTimeouts[f.providers]
@@ -84,16 +85,16 @@ var scriptTimeouts = map[string]time.Duration{"embedded": time.Minute, "containe
 func (f *testFlags) check() (err error) {
 	switch {
 	case f.providers != "embedded" && f.providers != "container":
-		return usageError{fmt.Errorf("there are no providers %q; take embedded or container", f.providers)}
+		return cli.Usage(fmt.Errorf("there are no providers %q; take embedded or container", f.providers))
 	case f.timeout <= 0:
-		return usageError{fmt.Errorf("--timeout is %v; it must be above 0", f.timeout)}
+		return cli.Usage(fmt.Errorf("--timeout is %v; it must be above 0", f.timeout))
 	case f.parallel < 0:
-		return usageError{fmt.Errorf("--parallel is %d; it is a number of scripts", f.parallel)}
+		return cli.Usage(fmt.Errorf("--parallel is %d; it is a number of scripts", f.parallel))
 	case f.watch && (f.report.file != "" || f.report.format != "text"):
-		return usageError{errors.New("--watch tells on the terminal alone: leave --format and --output out")}
+		return cli.Usage(errors.New("--watch tells on the terminal alone: leave --format and --output out"))
 	}
 	if f.match, err = regexp.Compile(f.run); err != nil {
-		return usageError{fmt.Errorf("--run: %w", err)}
+		return cli.Usage(fmt.Errorf("--run: %w", err))
 	}
 	return f.report.check()
 }
@@ -111,8 +112,8 @@ func (a *app) test(cmd *cobra.Command, f *testFlags, files []string) (err error)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, within(ctx, closing)) }()
-	t := &tests{app: a, flags: f, project: p, files: files, stand: s, builder: build.New(nil), quiet: quiet(cmd)}
+	defer func() { err = errors.Join(err, cli.Within(ctx, closing)) }()
+	t := &tests{app: a, flags: f, project: p, files: files, stand: s, builder: build.New(nil), quiet: cli.Quiet(cmd)}
 	if f.watch {
 		return t.watch(ctx)
 	}
@@ -152,7 +153,7 @@ func (t *tests) scripts() ([]*script.Script, error) {
 		names = append(names, s.Name)
 	}
 	if !chosen {
-		return nil, usageError{fmt.Errorf("--run %s matches none of the scripts %s", t.flags.run, strings.Join(names, ", "))}
+		return nil, cli.Usage(fmt.Errorf("--run %s matches none of the scripts %s", t.flags.run, strings.Join(names, ", ")))
 	}
 	return scripts, nil
 }
@@ -163,13 +164,13 @@ const slowBuild = 3 * time.Second
 func (t *tests) build(ctx context.Context) (*project.Guest, error) {
 	if !t.quiet {
 		waiting := time.AfterFunc(slowBuild, func() {
-			fmt.Fprintln(t.app.err, "still building: a toolchain's first build for WebAssembly compiles its standard library too")
+			fmt.Fprintln(t.app.Err, "still building: a toolchain's first build for WebAssembly compiles its standard library too")
 		})
 		defer waiting.Stop()
 	}
 	guest, err := project.Build(ctx, t.project, t.builder, false)
 	if err == nil {
-		fmt.Fprint(t.app.err, guest.Output)
+		fmt.Fprint(t.app.Err, guest.Output)
 	}
 	return guest, err
 }
@@ -194,26 +195,26 @@ func (t *tests) options(told *reporter) project.Options {
 }
 
 // stand is what guests of tests stand on; closing ends what they share.
-func (a *app) stand(cmd *cobra.Command, providers string, plugins *pluginFlags) (s *project.StandOptions, closing func(context.Context) error, err error) {
-	log, err := a.logger("text", true)
+func (a *app) stand(cmd *cobra.Command, providers string, plugins *cli.PluginFlags) (s *project.StandOptions, closing func(context.Context) error, err error) {
+	log, err := a.Logger("text", true)
 	if err != nil {
 		return nil, nil, err
 	}
-	plug, err := plugins.options(a, log, true)
+	plug, err := plugins.Options(a.Lookup, log, true)
 	if err != nil {
 		return nil, nil, err
 	}
-	engine, err := newEngine("", log)
+	engine, err := cli.NewEngine("", log)
 	if err != nil {
 		return nil, nil, err
 	}
 	companions := companion.NewClient(&companion.Options{Progress: func(line string) {
-		if !quiet(cmd) {
-			fmt.Fprintln(a.err, line)
+		if !cli.Quiet(cmd) {
+			fmt.Fprintln(a.Err, line)
 		}
 	}})
 	s = &project.StandOptions{
-		Engine: engine, Providers: providers, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plug, Caps: plugins.caps,
+		Engine: engine, Providers: providers, Lookup: a.Lookup, Proxy: http.ProxyFromEnvironment, Plugins: plug, Caps: plugins.Caps,
 		Containers: func(ctx context.Context, capability, _, image string) (connect.Server, error) {
 			s, err := companions.Start(ctx, companion.Request{Capability: capability, Image: image})
 			if err != nil {

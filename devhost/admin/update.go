@@ -31,7 +31,7 @@ func (e *Endpoints) answerUpdate(w http.ResponseWriter, r *http.Request) (int, a
 
 func (e *Endpoints) takeIn(w http.ResponseWriter, r *http.Request) (*update, error) {
 	if !e.opts.LiveUpdate {
-		return nil, fault(capability.CodeDenied, "live update is off here; a host takes it that was started with waxo run --live-update")
+		return nil, fault(capability.CodeDenied, "live update is off here; a production host takes it that was started with --live-update")
 	}
 	// Else a page that somebody visits could send modules to what is reached from
 	// there alone.

@@ -94,10 +94,10 @@ func TestLiveUpdateRefuses(t *testing.T) {
 
 func TestLiveUpdateIsOffUnlessItIsWanted(t *testing.T) {
 	s := open(t, func(o *settings) { o.LiveUpdate = false })
-	s.post(s.release("VERSION2", 2)).refused(t, 403, capability.CodeDenied, "waxo run --live-update")
+	s.post(s.release("VERSION2", 2)).refused(t, 403, capability.CodeDenied, "started with --live-update")
 	// And twice: where the endpoint is on by mistake, the host has its say.
 	s = open(t, func(o *settings) { o.updates = false })
-	s.post(s.release("VERSION2", 2)).refused(t, 403, capability.CodeDenied, "waxo run --live-update")
+	s.post(s.release("VERSION2", 2)).refused(t, 403, capability.CodeDenied, "started with --live-update")
 	s.serves("VERSION1")
 }
 

@@ -8,8 +8,8 @@
 // what is newly asked for, the host changes its bindings, and Prune ends what
 // nobody asks for any more.
 //
-// It reads no environment of its own and starts no container itself: both come in
-// through Options.
+// It reads no environment of its own, has no embedded server and starts no container
+// itself: all of that comes in through Options.
 package connect
 
 import (
@@ -66,9 +66,26 @@ type Options struct {
 	// Now is the clock of waxo:clock. Default: time.Now.
 	Now func() time.Time
 
+	// Emulators starts embedded servers, as embedded.Start does. Default: a binding
+	// that asks for one is an error.
+	Emulators Emulators
+
 	// Containers starts real services. Default: a binding that asks for a container
 	// is an error.
 	Containers Containers
+}
+
+// Emulators starts the service behind a capability's provider in this process. It
+// keeps its data at base, a path that it may add an ending to, or, for "", nowhere.
+type Emulators func(ctx context.Context, capability, base string, log *slog.Logger) (Emulator, error)
+
+// Emulator is a server in this process.
+type Emulator interface {
+	URL() string // what a provider takes as its url
+	// Export writes a copy of the data to base, as Emulators would keep it there,
+	// while the server serves.
+	Export(ctx context.Context, base string) error
+	Close() error
 }
 
 // Containers starts the service behind a capability's provider in a container, of

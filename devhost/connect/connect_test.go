@@ -19,6 +19,7 @@ import (
 	"github.com/waxosuit/waxo/capability/payload/keyvaluepb"
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/connect"
+	"github.com/waxosuit/waxo/devhost/embedded"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/emulators/redis"
 )
@@ -116,7 +117,8 @@ func TestThreeAddresses(t *testing.T) {
 	var alive atomic.Int32
 	dir := t.TempDir()
 	c := connections(t, &connect.Options{
-		State: func() (string, error) { return dir, nil },
+		Emulators: embedded.Start,
+		State:     func() (string, error) { return dir, nil },
 		Containers: func(ctx context.Context, capability, binding, image string) (connect.Server, error) {
 			if image == "broken" {
 				return nil, errors.New("it does not start")
@@ -132,17 +134,17 @@ func TestThreeAddresses(t *testing.T) {
 	}
 	defer outside.Close()
 
-	embedded := mustConnect(t, c, specs(t, ""))
-	set(t, embedded[0], "embedded")
+	inProcess := mustConnect(t, c, specs(t, ""))
+	set(t, inProcess[0], "embedded")
 	again := mustConnect(t, c, specs(t, ""))
-	if again[0].Provider != embedded[0].Provider || again[0].Config["url"] != embedded[0].Config["url"] {
-		t.Errorf("what did not change is another now: %+v, %+v", embedded, again)
+	if again[0].Provider != inProcess[0].Provider || again[0].Config["url"] != inProcess[0].Config["url"] {
+		t.Errorf("what did not change is another now: %+v, %+v", inProcess, again)
 	}
 	inside := mustConnect(t, c, specs(t, "[[bind]]\ncapability = \"wascap:keyvalue\"\nprovider = \"container\""))
-	if inside[0].Provider != embedded[0].Provider || inside[0].Config["url"] == embedded[0].Config["url"] {
+	if inside[0].Provider != inProcess[0].Provider || inside[0].Config["url"] == inProcess[0].Config["url"] {
 		t.Errorf("the container: %+v", inside)
 	}
-	get(t, embedded[0], "embedded") // until Prune
+	get(t, inProcess[0], "embedded") // until Prune
 	if err := c.Prune(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +166,7 @@ func TestThreeAddresses(t *testing.T) {
 // TestNamesAreApart: bindings of one capability have stores of their own.
 func TestNamesAreApart(t *testing.T) {
 	dir := t.TempDir()
-	c := connections(t, &connect.Options{State: func() (string, error) { return dir, nil }})
+	c := connections(t, &connect.Options{Emulators: embedded.Start, State: func() (string, error) { return dir, nil }})
 	binds := mustConnect(t, c, specs(t, "[[bind]]\ncapability = \"wascap:keyvalue\"\n[[bind]]\ncapability = \"wascap:keyvalue\"\nname = \"cache\""))
 	set(t, binds[0], "first")
 	get(t, binds[1], "")
@@ -181,7 +183,7 @@ func TestNamesAreApart(t *testing.T) {
 	if names, _ := filepath.Glob(filepath.Join(copied, "*")); len(names) != 2 {
 		t.Errorf("exported: %q", names)
 	}
-	other := connections(t, &connect.Options{State: func() (string, error) { return copied, nil }})
+	other := connections(t, &connect.Options{Emulators: embedded.Start, State: func() (string, error) { return copied, nil }})
 	get(t, mustConnect(t, other, specs(t, "[[bind]]\ncapability = \"wascap:keyvalue\"\nname = \"cache\""))[0], "second")
 }
 
@@ -198,18 +200,50 @@ func TestEnvironmentOfAWS(t *testing.T) {
 }
 
 func TestStateThatCannotBeMade(t *testing.T) {
-	c := connections(t, &connect.Options{State: func() (string, error) { return "", os.ErrPermission }})
+	c := connections(t, &connect.Options{Emulators: embedded.Start, State: func() (string, error) { return "", os.ErrPermission }})
 	if _, err := c.Connect(t.Context(), connect.Settings{}, specs(t, "")); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestWithoutContainers(t *testing.T) {
-	c := connections(t, nil)
+	c := connections(t, &connect.Options{Emulators: embedded.Start})
 	_, err := c.Connect(t.Context(), connect.Settings{}, specs(t, "[[bind]]\ncapability = \"wascap:keyvalue\"\nprovider = \"container\""))
 	if err == nil || !strings.Contains(err.Error(), `take provider = "embedded"`) {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestWithoutEmbeddedServers: what has no service is there all the same, and of a
+// service it is said how to bind it.
+func TestWithoutEmbeddedServers(t *testing.T) {
+	c := connections(t, nil)
+	services := []string{capability.KeyValue, capability.Messaging, capability.EventStreams, capability.Blobstore}
+	for _, spec := range connect.Complete(services, nil, true) {
+		for _, provider := range []string{manifest.ProviderEmbedded, manifest.ProviderContainer} {
+			spec.Provider = provider
+			_, err := c.Connect(t.Context(), connect.Settings{}, []manifest.Bind{spec})
+			if err == nil || !strings.HasPrefix(err.Error(), spec.Capability+": this host ") || !strings.Contains(err.Error(), "--bind "+spec.Capability+"=URL, with "+connect.Variable(spec.Capability, spec.Name)) {
+				t.Errorf("%s: %v", provider, err)
+			}
+			if strings.Contains(err.Error(), "waxo run") != (provider == manifest.ProviderEmbedded) {
+				t.Errorf("%s: %v", provider, err)
+			}
+		}
+	}
+	_, err := c.Connect(t.Context(), connect.Settings{}, []manifest.Bind{{Capability: capability.KeyValue, Name: "cache", Provider: manifest.ProviderEmbedded}})
+	if err == nil || !strings.Contains(err.Error(), "--bind wascap:keyvalue/cache=URL, with WAXO_KEYVALUE_CACHE_URL, or with provider") {
+		t.Errorf("of another name: %v", err)
+	}
+	mustConnect(t, c, connect.Complete([]string{capability.HTTPServer, capability.HTTPClient, capability.Logging, capability.Clock, capability.Extras}, nil, true))
+	outside, err := redis.Start(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close()
+	binds := mustConnect(t, c, []manifest.Bind{{Capability: capability.KeyValue, Name: "default", Provider: manifest.ProviderURL, URL: outside.URL()}})
+	set(t, binds[0], "value")
+	get(t, binds[0], "value")
 }
 
 // TestTold: where bindings lead is told once, without the passwords of others.

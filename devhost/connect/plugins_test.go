@@ -11,6 +11,7 @@ import (
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/plugin"
 	"github.com/waxosuit/waxo/devhost/connect"
+	"github.com/waxosuit/waxo/devhost/embedded"
 	"github.com/waxosuit/waxo/devhost/manifest"
 )
 
@@ -40,7 +41,7 @@ func pluginSpec(name, file string) manifest.Bind {
 func TestPluginOfTheManifest(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Base(buildPlugin(t, dir, "kv"))
-	c := connections(t, &connect.Options{Plugins: development()})
+	c := connections(t, &connect.Options{Plugins: development(), Emulators: embedded.Start})
 	settings := connect.Settings{Dir: dir}
 	builtIn := manifest.Bind{Capability: capability.KeyValue, Name: "built-in", Provider: manifest.ProviderEmbedded}
 	specs := []manifest.Bind{pluginSpec("default", name), pluginSpec("second", filepath.Join(dir, name)), builtIn}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -21,9 +19,6 @@ import (
 	"github.com/waxosuit/waxo/capability/logging"
 	"github.com/waxosuit/waxo/capability/messaging"
 	"github.com/waxosuit/waxo/devhost/manifest"
-	"github.com/waxosuit/waxo/emulators/nats"
-	"github.com/waxosuit/waxo/emulators/redis"
-	"github.com/waxosuit/waxo/emulators/s3"
 )
 
 // newProvider makes the provider of a capability, nil where there is none.
@@ -55,67 +50,18 @@ func (c *Connections) newProvider(id string) capability.Provider {
 type service struct {
 	name  string // of its data
 	title string // for people
-	// start starts an emulator that keeps its data at base, a path that it may add
-	// an ending to; "" for one that keeps nothing.
-	start func(ctx context.Context, base string, log *slog.Logger) (emulator, error)
-}
-
-// emulator is a server of package emulators.
-type emulator interface {
-	URL() string
-	// Export writes a copy of the data to base, as start would keep it there.
-	Export(ctx context.Context, base string) error
-	Close() error
 }
 
 // services are the services by capability. Capabilities that share one share its
 // server, too, under the same binding name.
 var services = map[string]*service{
-	capability.KeyValue:     {name: "keyvalue", title: "Redis", start: startRedis},
+	capability.KeyValue:     {name: "keyvalue", title: "Redis"},
 	capability.Messaging:    natsService,
 	capability.EventStreams: natsService,
-	capability.Blobstore:    {name: "s3", title: "S3", start: startS3},
+	capability.Blobstore:    {name: "s3", title: "S3"},
 }
 
-var natsService = &service{name: "nats", title: "NATS", start: startNATS}
-
-const redisEnding = ".jsonl"
-
-func startRedis(ctx context.Context, base string, log *slog.Logger) (emulator, error) {
-	opts := &redis.Options{Log: log}
-	if base != "" {
-		opts.File = base + redisEnding
-	}
-	s, err := redis.Start(ctx, opts)
-	return inFile{s}, err
-}
-
-// inFile is the Redis server, which keeps its data in one file.
-type inFile struct{ *redis.Server }
-
-func (s inFile) Export(ctx context.Context, base string) error {
-	return s.Server.Export(ctx, base+redisEnding)
-}
-
-func startNATS(ctx context.Context, base string, log *slog.Logger) (emulator, error) {
-	s, err := nats.Start(ctx, &nats.Options{Dir: base, Log: log})
-	return inFolder{s}, err
-}
-
-func startS3(ctx context.Context, base string, log *slog.Logger) (emulator, error) {
-	s, err := s3.Start(ctx, &s3.Options{Dir: base, Log: log})
-	return inFolder{s}, err
-}
-
-// inFolder is a server that keeps its data in a folder.
-type inFolder struct{ emulator }
-
-func (s inFolder) Export(ctx context.Context, base string) error {
-	if err := os.Mkdir(base, 0o700); err != nil {
-		return err
-	}
-	return s.emulator.Export(ctx, base)
-}
+var natsService = &service{name: "nats", title: "NATS"}
 
 // serverID names a server: bindings of one name share it.
 type serverID struct {
@@ -131,11 +77,11 @@ func idOf(b manifest.Bind) serverID {
 
 // embedded is an emulator that runs for bindings.
 type embedded struct {
-	emulator
+	Emulator
 	kept string // where its data is, for people
 }
 
-func (e embedded) Close(context.Context) error { return e.emulator.Close() }
+func (e embedded) Close(context.Context) error { return e.Emulator.Close() }
 
 // start starts the servers that specs need and that do not run, side by side.
 func (c *Connections) start(ctx context.Context, specs []manifest.Bind) error {
@@ -192,9 +138,12 @@ func (c *Connections) served(spec manifest.Bind) bool {
 func (c *Connections) startOne(ctx context.Context, spec manifest.Bind) (Server, error) {
 	if spec.Provider == manifest.ProviderContainer {
 		if c.opts.Containers == nil {
-			return nil, errors.New(`this host starts no containers: take provider = "embedded" or "url"`)
+			return nil, c.noContainers(spec)
 		}
 		return c.opts.Containers(ctx, spec.Capability, spec.Name, spec.Image)
+	}
+	if c.opts.Emulators == nil {
+		return nil, fmt.Errorf("this host has no embedded servers (waxo run has them): %s", elsewhere(spec))
 	}
 	s, base, kept := services[spec.Capability], "", "in memory only"
 	if c.opts.State != nil {
@@ -205,11 +154,28 @@ func (c *Connections) startOne(ctx context.Context, spec manifest.Bind) (Server,
 		base = filepath.Join(dir, stateName(s, spec.Name))
 		kept = "kept in " + dir
 	}
-	e, err := s.start(ctx, base, c.opts.Log)
+	e, err := c.opts.Emulators(ctx, spec.Capability, base, c.opts.Log)
 	if err != nil {
 		return nil, err
 	}
 	return embedded{e, kept}, nil
+}
+
+// noContainers says where else a service may be.
+func (c *Connections) noContainers(spec manifest.Bind) error {
+	if c.opts.Emulators == nil {
+		return fmt.Errorf("this host starts no containers: %s", elsewhere(spec))
+	}
+	return errors.New(`this host starts no containers: take provider = "embedded" or "url"`)
+}
+
+// elsewhere says how a binding gets to a server that runs already.
+func elsewhere(spec manifest.Bind) string {
+	target := spec.Capability
+	if spec.Name != capability.DefaultBinding {
+		target += "/" + spec.Name
+	}
+	return fmt.Sprintf(`bind it to a server that runs, with --bind %s=URL, with %s, or with provider = "url" in its [[bind]]`, target, Variable(spec.Capability, spec.Name))
 }
 
 // stateName is the base name of what a server keeps.

@@ -9,10 +9,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/devhost/workbench"
 )
 
@@ -72,7 +72,7 @@ func important(e workbench.Event) bool {
 
 // Line shows a line that the guest printed.
 func (c *Console) Line(line string) {
-	text := Printable(line) + "\n"
+	text := printable.Line(line) + "\n"
 	if c.opts.JSON {
 		object, err := json.Marshal(map[string]any{"time": time.Now(), "event": "guest", "message": line})
 		if err == nil {
@@ -89,23 +89,4 @@ func (c *Console) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	io.WriteString(c.opts.Err, "\x1b[H\x1b[2J\x1b[3J") //nolint:errcheck // there is nobody left to tell
-}
-
-// Printable keeps what others wrote, a guest or the author of a module, from
-// steering the terminal: control characters other than the tab are shown, not
-// sent. So the result is one line.
-func Printable(s string) string {
-	clean := func(r rune) bool { return (r >= ' ' || r == '\t') && r != 0x7f && (r < 0x80 || r > 0x9f) }
-	if strings.IndexFunc(s, func(r rune) bool { return !clean(r) }) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if clean(r) {
-			b.WriteRune(r)
-		} else {
-			fmt.Fprintf(&b, "\\x%02x", r)
-		}
-	}
-	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/devhost/workbench"
 )
 
@@ -42,7 +43,7 @@ func (r *repeats) end() string {
 	if r.hidden == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s%d more like that: %s\n", indent, r.hidden, Printable(r.like))
+	text := fmt.Sprintf("%s%d more like that: %s\n", indent, r.hidden, printable.Line(r.like))
 	r.hidden = 0
 	return text
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/devhost/workbench"
 )
 
@@ -36,7 +37,7 @@ func (c *Console) text(e workbench.Event) string {
 	var b strings.Builder
 	b.WriteString(c.paint(dim, e.Time.Format("15:04:05")) + " " + c.headline(e) + "\n")
 	for line := range strings.Lines(e.Detail) {
-		b.WriteString(indent + Printable(strings.TrimRight(line, "\r\n")) + "\n")
+		b.WriteString(indent + printable.Line(strings.TrimRight(line, "\r\n")) + "\n")
 	}
 	return b.String()
 }
@@ -55,7 +56,7 @@ func (c *Console) headline(e workbench.Event) string {
 	case workbench.KindFailed:
 		what := fmt.Sprintf("build %d failed at %s", e.Build, e.Stage)
 		if e.Message != "" {
-			what += ": " + Printable(e.Message)
+			what += ": " + printable.Line(e.Message)
 		}
 		return c.paint(red, what) + c.paint(dim, instead(e.Serving))
 	case workbench.KindUnchanged:
@@ -63,9 +64,9 @@ func (c *Console) headline(e workbench.Event) string {
 	case workbench.KindCapabilities:
 		return c.paint(cyan, "capabilities: "+difference(e.Added, e.Removed))
 	case workbench.KindRequest:
-		return c.paint(statusColor(e.Status), fmt.Sprintf("%d %s", e.Status, Printable(e.Message))) + c.paint(dim, " "+short(e.Took))
+		return c.paint(statusColor(e.Status), fmt.Sprintf("%d %s", e.Status, printable.Line(e.Message))) + c.paint(dim, " "+short(e.Took))
 	case workbench.KindLog:
-		return c.paint(levelColor(e.Level), strings.ToLower(e.Level)+": "+Printable(e.Message))
+		return c.paint(levelColor(e.Level), strings.ToLower(e.Level)+": "+printable.Line(e.Message))
 	case workbench.KindStopping:
 		return "stopping; once more to stop at once"
 	}
@@ -77,7 +78,7 @@ func (c *Console) headline(e workbench.Event) string {
 func lines(s string) string {
 	var all []string
 	for line := range strings.Lines(s) {
-		all = append(all, Printable(strings.TrimRight(line, "\r\n")))
+		all = append(all, printable.Line(strings.TrimRight(line, "\r\n")))
 	}
 	return strings.Join(all, "\n"+indent)
 }
@@ -87,9 +88,9 @@ func because(paths []string) string {
 	case 0:
 		return ""
 	case 1:
-		return "  " + Printable(paths[0])
+		return "  " + printable.Line(paths[0])
 	}
-	return fmt.Sprintf("  %s and %d more", Printable(paths[0]), len(paths)-1)
+	return fmt.Sprintf("  %s and %d more", printable.Line(paths[0]), len(paths)-1)
 }
 
 func instead(serving string) string {

@@ -8,22 +8,28 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// BenchmarkColdStart measures the time from exec to the first 200.
+// BenchmarkColdStart measures the time from exec to the first 200. waxo run has a
+// store of its own for the Go guest; waxo-host goes to one that runs already.
 func BenchmarkColdStart(b *testing.B) {
 	p := build(b)
+	store := "wascap:keyvalue=" + newStore(b, 0)
 	for _, c := range []struct {
 		name, module string
+		program      []string
 		cold         bool // with an empty cache
 	}{
-		{"go-warm", p.goGuest, false},
-		{"small-warm", p.smallGuest, false},
-		{"go-cold", p.goGuest, true},
+		{"go-warm", p.goGuest, []string{p.waxo, "run"}, false},
+		{"small-warm", p.smallGuest, []string{p.waxo, "run"}, false},
+		{"go-warm-host", p.goGuest, []string{p.host, "--bind", store}, false},
+		{"small-warm-host", p.smallGuest, []string{p.host}, false},
+		{"go-cold", p.goGuest, []string{p.waxo, "run"}, true},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			guest := func() time.Duration {
@@ -31,7 +37,8 @@ func BenchmarkColdStart(b *testing.B) {
 				if c.cold {
 					cache = b.TempDir()
 				}
-				return firstAnswer(b, p.waxo, "run", "--allow-dev", "--cache", cache, "--port", "PORT", c.module)
+				args := append(slices.Clone(c.program[1:]), "--allow-dev", "--cache", cache, "--port", "PORT", c.module)
+				return firstAnswer(b, c.program[0], args...)
 			}
 			native := func() time.Duration { return firstAnswer(b, p.native, "-addr", "127.0.0.1:PORT") }
 			if !c.cold {

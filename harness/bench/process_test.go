@@ -23,10 +23,10 @@ import (
 
 // programs are what the benchmarks run, built once.
 type programs struct {
-	waxo, native string
-	goGuest      string // a signed module of folder guest
-	smallGuest   string // one that was written by hand
-	project      string // of goGuest
+	waxo, host, native string
+	goGuest            string // a signed module of folder guest
+	smallGuest         string // one that was written by hand
+	project            string // of goGuest
 }
 
 var (
@@ -59,7 +59,7 @@ func build(b testing.TB) programs {
 }
 
 func (p *programs) build(dir string) error {
-	p.waxo, p.native = filepath.Join(dir, "waxo"), filepath.Join(dir, "native")
+	p.waxo, p.host, p.native = filepath.Join(dir, "waxo"), filepath.Join(dir, "waxo-host"), filepath.Join(dir, "native")
 	p.project = filepath.Join(dir, "guest")
 	p.goGuest, p.smallGuest = filepath.Join(dir, "go.wasm"), filepath.Join(dir, "small.wasm")
 	module := "github.com/waxosuit/waxo"
@@ -69,6 +69,7 @@ func (p *programs) build(dir string) error {
 	}
 	for _, step := range []func() error{
 		func() error { return command("", "go", "build", "-trimpath", "-o", p.waxo, module+"/cmd/waxo") },
+		func() error { return command("", "go", "build", "-trimpath", "-o", p.host, module+"/cmd/waxo-host") },
 		func() error {
 			return command("", "go", "build", "-trimpath", "-o", p.native, module+"/harness/bench/native")
 		},

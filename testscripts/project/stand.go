@@ -19,6 +19,7 @@ import (
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/connect"
+	"github.com/waxosuit/waxo/devhost/embedded"
 	"github.com/waxosuit/waxo/devhost/fault"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/wapc"
@@ -94,7 +95,7 @@ func NewStand(opts *StandOptions) (*Stand, error) {
 	}
 	s.connections = connect.New(&connect.Options{
 		Log: s.opts.Log, Lookup: s.opts.Lookup, Proxy: s.opts.Proxy, Plugins: s.opts.Plugins, Caps: s.opts.Caps,
-		Now: s.opts.Now, Containers: s.opts.Containers,
+		Now: s.opts.Now, Emulators: embedded.Start, Containers: s.opts.Containers,
 		// As waxo run has it: a test that asks the guest there would mislead.
 		HTTP: &httpserver.Options{Wrap: func(guest http.Handler) http.Handler { return s.own.Wrap(guest) }},
 	})

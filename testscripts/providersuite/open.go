@@ -15,6 +15,7 @@ import (
 	"github.com/waxosuit/waxo/capability/eventstreams"
 	"github.com/waxosuit/waxo/capability/plugin"
 	"github.com/waxosuit/waxo/devhost/connect"
+	"github.com/waxosuit/waxo/devhost/embedded"
 	"github.com/waxosuit/waxo/devhost/manifest"
 	"github.com/waxosuit/waxo/testscripts/parity"
 )
@@ -97,7 +98,7 @@ func (o *Options) openOwn(ctx context.Context, t *Target, id string) (*opened, e
 
 // connect makes a provider as waxo dev does.
 func (o *Options) connect(ctx context.Context, log *slog.Logger, bind manifest.Bind) (*opened, *connect.Connections, error) {
-	connections := connect.New(&connect.Options{Log: log, Containers: o.Containers})
+	connections := connect.New(&connect.Options{Log: log, Emulators: embedded.Start, Containers: o.Containers})
 	binds, err := connections.Connect(ctx, connect.Settings{Address: "127.0.0.1:0"}, []manifest.Bind{bind})
 	if err == nil && len(binds) != 1 {
 		err = errors.New("there is no provider for it") // connect has said so

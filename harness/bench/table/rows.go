@@ -39,6 +39,8 @@ var rows = []row{
 	{"an HTTP request of a guest, 1 KiB", "BenchmarkGuestCalls/Fetch", "us/call", "µs", "bare-us/call", "net/http", "x-bare", ""},
 	{"exec to first answer, Go guest, warm cache", "BenchmarkColdStart/go-warm", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", "9"},
 	{"exec to first answer, small guest, warm cache", "BenchmarkColdStart/small-warm", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", "2"},
+	{"exec to first answer, Go guest, warm cache, waxo-host", "BenchmarkColdStart/go-warm-host", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", "9"},
+	{"exec to first answer, small guest, warm cache, waxo-host", "BenchmarkColdStart/small-warm-host", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", "2"},
 	{"exec to first answer, Go guest, empty cache", "BenchmarkColdStart/go-cold", "ms-to-200", "ms", "native-ms-to-200", "net/http", "x-native", ""},
 	{"p99 of 16 clients while four calls loop without end", "BenchmarkNeighbours/spin", "p99-ms", "ms", "alone-p99-ms", "without them", "x-alone", "3"},
 	{"p99 of 16 clients while four calls recurse without end", "BenchmarkNeighbours/recurse", "p99-ms", "ms", "alone-p99-ms", "without them", "x-alone", "3"},

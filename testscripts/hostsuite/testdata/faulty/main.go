@@ -27,8 +27,8 @@ import (
 	"github.com/waxosuit/waxo/capability/messaging"
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/admin"
-	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/testscripts/hostsuite"
 	"github.com/waxosuit/waxo/wapc"
 	"github.com/waxosuit/waxo/wascap"
@@ -124,7 +124,7 @@ func newServer(module []byte, engine *wapc.Engine, limits devhost.Limits, out io
 	log := slog.New(slog.NewTextHandler(out, nil))
 	opts := &devhost.Options{
 		Engine: engine, Limits: limits, Log: log,
-		Console: func(line string) { fmt.Fprintln(out, console.Printable(line)) },
+		Console: func(line string) { fmt.Fprintln(out, printable.Line(line)) },
 	}
 	if token, err := wascap.Extract(module); err == nil { // else Prepare says what is wrong
 		opts.Updates = &devhost.Updates{Trust: []string{token.Claims.Issuer}, Grant: token.Claims.Capabilities}

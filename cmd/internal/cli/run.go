@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -22,13 +22,13 @@ import (
 	"github.com/waxosuit/waxo/devhost"
 	"github.com/waxosuit/waxo/devhost/admin"
 	"github.com/waxosuit/waxo/devhost/connect"
-	"github.com/waxosuit/waxo/devhost/console"
 	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/wapc"
 	"github.com/waxosuit/waxo/wascap"
 )
 
-// runFlags are the flags of waxo run.
+// runFlags are the flags of the command that runs a module.
 type runFlags struct {
 	host      string
 	port      int
@@ -41,8 +41,8 @@ type runFlags struct {
 	linger    time.Duration
 	logFormat string
 	timings   bool
-	plugins   pluginFlags
-	probes    probeFlags
+	plugins   PluginFlags
+	probes    ProbeFlags
 	update    updateFlags
 }
 
@@ -72,9 +72,7 @@ working directory belongs to). Variables are WAXO_KEYVALUE_URL, _MESSAGING_URL,
 _EVENTSTREAMS_URL and _BLOBSTORE_URL, with a binding's name before _URL where that
 is not default; for default bindings REDIS_URL, NATS_URL, NATS_SUBSCRIPTION,
 NATS_QUEUEGROUP_NAME, NATS_CLIENT_JWT and NATS_CLIENT_SEED, too. Where none says,
-Redis is looked for at redis://127.0.0.1:6379/0 and NATS at nats://127.0.0.1:4222;
-for a module with throwaway keys they and S3 are servers in this process, in memory
-only.
+Redis is looked for at redis://127.0.0.1:6379/0 and NATS at nats://127.0.0.1:4222%s
 
 Providers may also be plugins, programs of their own: those in the folder --caps,
 and those that [[bind]] tables name. A plugin is run only where its claims hold,
@@ -83,19 +81,36 @@ is not signed, or not by an account of --trust, is run with a warning.
 
 The port is --port, or PORT, or 8080.`
 
-func (a *app) runCommand() *cobra.Command {
+// What runHelp says of embedded servers, where the program has them and where not.
+const (
+	embeddedHelp = `;
+for a module with throwaway keys they and S3 are servers in this process, in memory
+only.`
+	elsewhereHelp = `.
+There are no servers in this process: a binding that asks for an embedded one is an
+error, and a module with throwaway keys is bound as any other is. The address of S3
+has to be said.`
+)
+
+// RunCommand is the command that verifies, binds and serves one module. called is how
+// it is called, such as "waxo run".
+func (a *App) RunCommand(called string) *cobra.Command {
 	f := &runFlags{}
+	help, bind := elsewhereHelp, "CAPABILITY[/NAME]=URL; may be repeated"
+	if a.Emulators != nil {
+		help, bind = embeddedHelp, "CAPABILITY[/NAME]=URL, or =embedded; may be repeated"
+	}
 	cmd := &cobra.Command{
-		Use:     "run MODULE",
+		Use:     called[strings.LastIndex(called, " ")+1:] + " MODULE",
 		Short:   "Run a signed module: the production host",
-		Long:    runHelp,
-		Example: "  waxo run hello.wasm --bind wascap:keyvalue=redis://127.0.0.1:6379/0\n  waxo run --allow-dev .waxo/build/hello.wasm\n  waxo run hello.wasm --live-update\n  curl --data-binary @newer.wasm localhost:8080/liveupdate",
-		Args:    args(cobra.ExactArgs(1)),
+		Long:    fmt.Sprintf(runHelp, help),
+		Example: fmt.Sprintf("  %[1]s hello.wasm --bind wascap:keyvalue=redis://127.0.0.1:6379/0\n  %[1]s --allow-dev .waxo/build/hello.wasm\n  %[1]s hello.wasm --live-update\n  curl --data-binary @newer.wasm localhost:8080/liveupdate", called),
+		Args:    Args(cobra.ExactArgs(1)),
 	}
 	cmd.Flags().StringVar(&f.host, "host", "127.0.0.1", "address to listen on; 0.0.0.0 lets the network in")
 	cmd.Flags().IntVarP(&f.port, "port", "p", manifest.DefaultPort, "port to listen on; 0 picks one")
 	cmd.Flags().BoolVar(&f.allowDev, "allow-dev", false, "run modules that were signed with throwaway keys")
-	cmd.Flags().StringArrayVar(&f.binds, "bind", nil, "CAPABILITY[/NAME]=URL, or =embedded; may be repeated")
+	cmd.Flags().StringArrayVar(&f.binds, "bind", nil, bind)
 	cmd.Flags().StringArrayVar(&f.maps, "map", nil, "CLAIM=CAPABILITY: serve a claim by another's provider, such as wascc:keyvalue=wascap:keyvalue")
 	cmd.Flags().StringVar(&f.manifest, "manifest", "", "waxo.toml with bindings and limits")
 	cmd.Flags().StringVar(&f.cache, "cache", "", "folder for compiled code; default: waxo in the user's cache folder")
@@ -103,44 +118,45 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&f.linger, "linger", 0, "how long to serve on after a termination signal, with healthz at 503, before the drain begins")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "text", "form of the log: text or json")
 	cmd.Flags().BoolVar(&f.timings, "timings", false, "log what each step from the start of the process to serving took")
-	f.plugins.add(cmd)
-	f.probes.add(cmd)
+	f.plugins.Add(cmd)
+	f.probes.Add(cmd)
 	f.update.add(cmd)
-	limitFlags(cmd)
+	LimitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.run(cmd, f, args[0]) }
 	return cmd
 }
 
 // run verifies, binds and serves one module until it is told to stop.
-func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
+func (a *App) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	ctx := cmd.Context()
-	log, err := a.logger(f.logFormat, quiet(cmd))
+	log, err := a.Logger(f.logFormat, Quiet(cmd))
 	if err != nil {
 		return err
 	}
-	plugins, err := f.plugins.options(a, log, f.allowDev)
+	plugins, err := f.plugins.Options(a.Lookup, log, f.allowDev)
 	if err != nil {
 		return err
 	}
-	t := &timings{begun: a.begun}
+	t := &timings{begun: a.Begun}
 	planned := t.phase("read")
 	plan, err := a.plan(cmd, f, file)
 	if err != nil {
 		return err
 	}
 	planned()
-	engine, err := newEngine(f.cache, log)
+	engine, err := NewEngine(f.cache, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, within(ctx, engine.Close)) }()
+	defer func() { err = errors.Join(err, Within(ctx, engine.Close)) }()
 	host, own, err := a.host(f, plan, engine, log)
 	if err != nil {
 		return err
 	}
 	c := connect.New(&connect.Options{
-		Log: log, Lookup: a.lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.caps,
-		HTTP: &httpserver.Options{Logger: log, DrainTimeout: f.drain, Wrap: func(guest http.Handler) http.Handler { return f.probes.wrap(own, guest) }},
+		Log: log, Lookup: a.Lookup, Proxy: http.ProxyFromEnvironment, Plugins: plugins, Caps: f.plugins.Caps,
+		Emulators: a.Emulators,
+		HTTP:      &httpserver.Options{Logger: log, DrainTimeout: f.drain, Wrap: func(guest http.Handler) http.Handler { return f.probes.Wrap(own, guest) }},
 	})
 	var following sync.WaitGroup
 	defer following.Wait() // it ends with the host
@@ -150,13 +166,13 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 		err = errors.Join(err, host.Close(stop), c.Close(stop))
 		own.Close()
 	}()
-	a.onAbort(func() string { return inHand(host) })
+	a.OnAbort(func() string { return inHand(host) })
 	if plan.manifest != "" {
 		log.Info("limits and bindings are those of a manifest", "file", plan.manifest)
 	}
 	g, err := plan.start(ctx, host, c, t)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, trustHint(err))
+		return fmt.Errorf("%s: %w", file, TrustHint(err))
 	}
 	id := capability.BindingID{Guest: plan.claims.Subject, Name: capability.DefaultBinding}
 	if f.timings {
@@ -165,7 +181,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	log.Info("serving", "module", plan.claims.Name, "key", plan.claims.Subject, "url", c.HTTP(id))
 	following.Go(func() {
 		if g.Tier() == wapc.TierInterpreted {
-			follow(ctx, log, g, a.begun)
+			follow(ctx, log, g, a.Begun)
 		}
 		select { // not before: to compile takes memory enough
 		case <-time.After(ballastDelay):
@@ -178,16 +194,16 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, file string) (err error) {
 	return nil
 }
 
-// host makes the host of waxo run, and what it answers itself.
-func (a *app) host(f *runFlags, p *plan, engine *wapc.Engine, log *slog.Logger) (*devhost.Host, *admin.Endpoints, error) {
+// host makes the host, and what it answers itself.
+func (a *App) host(f *runFlags, p *plan, engine *wapc.Engine, log *slog.Logger) (*devhost.Host, *admin.Endpoints, error) {
 	host, err := devhost.New(&devhost.Options{
 		Engine: engine, AllowDev: f.allowDev, Aliases: p.aliases, Limits: p.limits, Log: log, Updates: p.updates,
-		Console: func(line string) { fmt.Fprintln(a.out, console.Printable(line)) },
+		Console: func(line string) { fmt.Fprintln(a.Out, printable.Line(line)) },
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	own, err := f.probes.endpoints(&admin.Options{Host: host, LiveUpdate: f.update.on, MaxModule: p.maxModule, Log: log})
+	own, err := f.probes.Endpoints(&admin.Options{Host: host, LiveUpdate: f.update.on, MaxModule: p.maxModule, Log: log})
 	return host, own, err
 }
 
@@ -210,7 +226,7 @@ func inHand(h *devhost.Host) string {
 	return ""
 }
 
-// plan is what waxo run is about to do.
+// plan is what is about to be done.
 type plan struct {
 	module       []byte
 	claims       *wascap.Claims
@@ -225,9 +241,9 @@ type plan struct {
 }
 
 // plan gathers flags, environment, manifest and claims.
-func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) {
+func (a *App) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) {
 	p := &plan{}
-	err := f.probes.check()
+	err := f.probes.Check()
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +265,7 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 		return nil, err
 	}
 	p.address = net.JoinHostPort(f.host, strconv.Itoa(port))
-	if p.module, p.claims, err = readModule(file); err != nil {
+	if p.module, p.claims, err = ReadModule(file); err != nil {
 		return nil, err
 	}
 	if p.claims.HasTag(wascap.DevTag) && !f.allowDev { // before anything is started
@@ -276,9 +292,9 @@ func (a *app) plan(cmd *cobra.Command, f *runFlags, file string) (*plan, error) 
 }
 
 // port is the first of --port, PORT and the default.
-func (a *app) port(cmd *cobra.Command, f *runFlags) (int, error) {
+func (a *App) port(cmd *cobra.Command, f *runFlags) (int, error) {
 	port := f.port
-	if v, ok := a.lookup("PORT"); ok && v != "" && !cmd.Flags().Changed("port") {
+	if v, ok := a.Lookup("PORT"); ok && v != "" && !cmd.Flags().Changed("port") {
 		var err error
 		if port, err = strconv.Atoi(v); err != nil {
 			return 0, usageError{fmt.Errorf("PORT is %q, which is no number", v)}
@@ -292,7 +308,7 @@ func (a *app) port(cmd *cobra.Command, f *runFlags) (int, error) {
 
 // specs makes the bindings: of --bind, the environment, the manifest and the
 // defaults, the first that has something to say.
-func (a *app) specs(cmd *cobra.Command, f *runFlags, flags []manifest.Bind, p *plan) error {
+func (a *App) specs(cmd *cobra.Command, f *runFlags, flags []manifest.Bind, p *plan) error {
 	for _, s := range flags {
 		if !slices.Contains(p.capabilities, s.Capability) {
 			return usageError{fmt.Errorf("--bind: the module's claims do not grant %s", s.Capability)}
@@ -303,12 +319,12 @@ func (a *app) specs(cmd *cobra.Command, f *runFlags, flags []manifest.Bind, p *p
 		return err
 	}
 	p.manifest = m.Path
-	if err := m.ApplyEnv(a.environment(cmd)); err != nil {
-		return flagged(cmd, err)
+	if err := m.ApplyEnv(a.Environment(cmd)); err != nil {
+		return Flagged(cmd, err)
 	}
 	p.limits = devhost.LimitsOf(m)
-	p.specs = connect.Complete(p.capabilities, m.Binds, p.claims.HasTag(wascap.DevTag))
-	if err := errors.Join(connect.FromOriginal(p.specs, a.lookup), connect.FromEnvironment(p.specs, a.lookup)); err != nil {
+	p.specs = connect.Complete(p.capabilities, m.Binds, a.Emulators != nil && p.claims.HasTag(wascap.DevTag))
+	if err := errors.Join(connect.FromOriginal(p.specs, a.Lookup), connect.FromEnvironment(p.specs, a.Lookup)); err != nil {
 		return usageError{err}
 	}
 	for _, s := range flags {
@@ -419,17 +435,17 @@ func rank(id string) string {
 	return ""
 }
 
-// logger writes the log of a host to stderr.
-func (a *app) logger(format string, quiet bool) (*slog.Logger, error) {
+// Logger writes the log of a host to stderr.
+func (a *App) Logger(format string, quiet bool) (*slog.Logger, error) {
 	opts := &slog.HandlerOptions{}
 	if quiet {
 		opts.Level = slog.LevelWarn
 	}
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(a.err, opts)), nil
+		return slog.New(slog.NewTextHandler(a.Err, opts)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(a.err, opts)), nil
+		return slog.New(slog.NewJSONHandler(a.Err, opts)), nil
 	}
 	return nil, usageError{fmt.Errorf("there is no log format %q; take text or json", format)}
 }

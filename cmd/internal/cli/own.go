@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -20,14 +20,16 @@ const probesOff = "off"
 // maxModule bounds --live-update-size: a module is held in memory.
 const maxModule = 1 << 30
 
-// probeFlags say where a host answers itself on the guest's port.
-type probeFlags struct{ path string }
+// ProbeFlags say where a host answers itself on the guest's port.
+type ProbeFlags struct{ path string }
 
-func (f *probeFlags) add(cmd *cobra.Command) {
+// Add adds them to a command.
+func (f *ProbeFlags) Add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.path, "probes", "/", "path that the host's own answers, healthz and id, are below; off leaves them to the guest")
 }
 
-func (f *probeFlags) check() error {
+// Check refuses what is no path.
+func (f *ProbeFlags) Check() error {
 	if f.path == probesOff {
 		return nil
 	}
@@ -37,16 +39,16 @@ func (f *probeFlags) check() error {
 	return nil
 }
 
-// endpoints are the host's own answers.
-func (f *probeFlags) endpoints(opts *admin.Options) (*admin.Endpoints, error) {
+// Endpoints are the host's own answers.
+func (f *ProbeFlags) Endpoints(opts *admin.Options) (*admin.Endpoints, error) {
 	if f.path != probesOff {
 		opts.Path = f.path
 	}
 	return admin.New(opts)
 }
 
-// wrap puts them in front of a guest.
-func (f *probeFlags) wrap(own *admin.Endpoints, guest http.Handler) http.Handler {
+// Wrap puts them in front of a guest.
+func (f *ProbeFlags) Wrap(own *admin.Endpoints, guest http.Handler) http.Handler {
 	if f.path == probesOff {
 		return guest
 	}
@@ -89,7 +91,7 @@ func (f *runFlags) updates(p *plan) (*devhost.Updates, error) {
 		return nil, usageError{fmt.Errorf("--live-update needs the HTTP server to send modules to, and the module's claims do not grant %s", capability.HTTPServer)}
 	}
 	return &devhost.Updates{
-		Trust: append([]string{p.claims.Issuer}, f.plugins.trust...),
+		Trust: append([]string{p.claims.Issuer}, f.plugins.Trust...),
 		Grant: p.claims.Capabilities,
 	}, nil
 }

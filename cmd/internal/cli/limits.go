@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -19,27 +19,28 @@ var settings = []struct{ flag, variable, usage string }{
 	{"response-body", "WAXO_LIMITS_RESPONSE_BODY", "size of a response's body (default 32MiB)"},
 }
 
-func limitFlags(cmd *cobra.Command) {
+// LimitFlags adds the flags of a guest's limits to a command.
+func LimitFlags(cmd *cobra.Command) {
 	for _, s := range settings {
 		cmd.Flags().String(s.flag, "", s.usage)
 	}
 }
 
-// environment is the environment with the command's flags on top.
-func (a *app) environment(cmd *cobra.Command) func(string) (string, bool) {
+// Environment is the environment with the command's flags on top.
+func (a *App) Environment(cmd *cobra.Command) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		for _, s := range settings {
 			if flag := cmd.Flags().Lookup(s.flag); s.variable == name && flag != nil && flag.Changed {
 				return flag.Value.String(), true
 			}
 		}
-		return a.lookup(name)
+		return a.Lookup(name)
 	}
 }
 
-// flagged makes an error name the flags that were given instead of the
+// Flagged makes an error name the flags that were given instead of the
 // variables that they stand for.
-func flagged(cmd *cobra.Command, err error) error {
+func Flagged(cmd *cobra.Command, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -11,15 +11,16 @@ import (
 	"github.com/waxosuit/waxo/wascap"
 )
 
-// pluginFlags are the flags of commands that run plugins.
-type pluginFlags struct {
-	caps  string
-	trust []string
+// PluginFlags are the flags of commands that run plugins.
+type PluginFlags struct {
+	Caps  string   // the folder of plugins
+	Trust []string // public keys of accounts
 }
 
-func (f *pluginFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&f.caps, "caps", "c", "", "folder of provider plugins; each serves the capability that it offers")
-	cmd.Flags().StringArrayVar(&f.trust, "trust", nil, "public key of an account whose plugins are run; may be repeated")
+// Add adds them to a command.
+func (f *PluginFlags) Add(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.Caps, "caps", "c", "", "folder of provider plugins; each serves the capability that it offers")
+	cmd.Flags().StringArrayVar(&f.Trust, "trust", nil, "public key of an account whose plugins are run; may be repeated")
 }
 
 // pluginEnvironment are the variables that plugins get: what programs need to
@@ -29,24 +30,24 @@ var pluginEnvironment = []string{
 	"SYSTEMROOT", "USERPROFILE", "TEMP", "TMP", // on Windows
 }
 
-// options are how plugins are run.
-func (f *pluginFlags) options(a *app, log *slog.Logger, development bool) (*plugin.Options, error) {
-	opts := &plugin.Options{Trust: f.trust, Development: development, Log: log}
-	for _, key := range f.trust {
+// Options are how plugins are run.
+func (f *PluginFlags) Options(lookup func(name string) (string, bool), log *slog.Logger, development bool) (*plugin.Options, error) {
+	opts := &plugin.Options{Trust: f.Trust, Development: development, Log: log}
+	for _, key := range f.Trust {
 		if kind, err := wascap.KindOf(key); err != nil || kind != wascap.Account || key[0] == 'S' {
 			return nil, usageError{errors.New("--trust takes the public key of an account, which starts with A; waxo inspect shows that of a plugin or a module")}
 		}
 	}
 	for _, name := range pluginEnvironment {
-		if v, ok := a.lookup(name); ok {
+		if v, ok := lookup(name); ok {
 			opts.Env = append(opts.Env, fmt.Sprintf("%s=%s", name, v))
 		}
 	}
 	return opts, nil
 }
 
-// trustHint adds what to do about a plugin that is not trusted.
-func trustHint(err error) error {
+// TrustHint adds what to do about a plugin that is not trusted.
+func TrustHint(err error) error {
 	switch {
 	case errors.Is(err, plugin.ErrUntrusted):
 		return fmt.Errorf("%w; with --trust ACCOUNT, it is run", err)

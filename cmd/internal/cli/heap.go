@@ -1,15 +1,15 @@
-package main
+package cli
 
 import (
 	"runtime"
 	"time"
 )
 
-// ballastSize is by how many bytes garbage may grow in waxo run before it is
+// ballastSize is by how many bytes garbage may grow in a host before it is
 // collected, beyond what Go allows: as much again as is alive.
 const ballastSize = 32 << 20
 
-// ballastDelay is how long waxo run serves without. To take the ballast is itself
+// ballastDelay is how long a host serves without. To take the ballast is itself
 // a collection, which would come just when the first request does.
 const ballastDelay = time.Second
 
@@ -18,9 +18,9 @@ const ballastDelay = time.Second
 // collected many times a second. Nobody touches these bytes: they take no
 // memory, but for the garbage. Who has set GOGC or GOMEMLIMIT has decided
 // otherwise.
-func (a *app) ballast() (drop func()) {
+func (a *App) ballast() (drop func()) {
 	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
-		if v, _ := a.lookup(name); v != "" {
+		if v, _ := a.Lookup(name); v != "" {
 			return func() {}
 		}
 	}

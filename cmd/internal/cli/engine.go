@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -10,14 +10,14 @@ import (
 	"github.com/waxosuit/waxo/wapc"
 )
 
-// newEngine makes the engine that keeps compiled code in cache. Where that is
+// NewEngine makes the engine that keeps compiled code in cache. Where that is
 // empty, the code goes to the user's own cache folder, or, where there is none
 // that can be used, is kept in memory: a host without a home runs, too. Where
 // there is no compiled code yet, the guest is interpreted until there is.
 //
 // It is never a folder of the project: a project that was fetched from somewhere
 // could bring compiled code along, which is machine code and knows no sandbox.
-func newEngine(cache string, log *slog.Logger) (*wapc.Engine, error) {
+func NewEngine(cache string, log *slog.Logger) (*wapc.Engine, error) {
 	opts := &wapc.EngineOptions{CacheDir: cache, InterpretFirst: true}
 	if cache != "" {
 		return wapc.NewEngine(opts)
@@ -42,8 +42,8 @@ func ownCache() (string, error) {
 	return filepath.Join(base, "waxo", "compiled"), nil
 }
 
-// usableCache is ownCache, or empty where nothing can be kept there.
-func usableCache() string {
+// UsableCache is ownCache, or empty where nothing can be kept there.
+func UsableCache() string {
 	dir, err := ownCache()
 	if err != nil || os.MkdirAll(dir, 0o700) != nil {
 		return ""
@@ -54,8 +54,8 @@ func usableCache() string {
 // closeTimeout bounds the end of what nothing uses any more.
 const closeTimeout = 10 * time.Second
 
-// within closes something with a deadline of its own: ctx has ended already.
-func within(ctx context.Context, closing func(context.Context) error) error {
+// Within closes something with a deadline of its own: ctx has ended already.
+func Within(ctx context.Context, closing func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	return closing(ctx)

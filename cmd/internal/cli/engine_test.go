@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -18,14 +18,14 @@ func TestWithoutACacheFolderCodeStaysInMemory(t *testing.T) {
 		t.Setenv(name, file)
 	}
 	var log bytes.Buffer
-	engine, err := newEngine("", slog.New(slog.NewTextHandler(&log, nil)))
+	engine, err := NewEngine("", slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil || !strings.Contains(log.String(), "in memory only") {
 		t.Fatalf("%v, log %q", err, log.String())
 	}
 	if err := engine.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := newEngine(file, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := NewEngine(file, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("the folder that was asked for was ignored")
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"runtime"
@@ -21,7 +21,7 @@ func TestBallast(t *testing.T) {
 		{map[string]string{"GOGC": "50"}, false},
 		{map[string]string{"GOMEMLIMIT": "100MiB"}, false},
 	} {
-		a := &app{lookup: func(name string) (string, bool) {
+		a := &App{Lookup: func(name string) (string, bool) {
 			v, ok := test.set[name]
 			return v, ok
 		}}
