@@ -19,9 +19,10 @@ import (
 )
 
 // preparation is the version of all that is done to a module before it is
-// compiled. Whoever changes that, raises it: what is in a cache was prepared in
-// the old way.
-const preparation = 3
+// compiled, and of the form of an entry. Whoever changes either, raises it: what is
+// in a cache was prepared in the old way, and programs of two versions may share
+// one.
+const preparation = 4
 
 // moduleKey names what a module becomes here.
 type moduleKey [sha256.Size]byte
