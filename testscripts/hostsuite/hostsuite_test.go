@@ -32,15 +32,18 @@ func TestMain(m *testing.M) {
 }
 
 // waxo builds the command, with the race detector where the tests have it.
-var waxo = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(built, "waxo")
+var waxo = sync.OnceValues(func() (string, error) { return program("waxo") })
+
+// program builds one of this module's commands.
+func program(name string) (string, error) {
+	out := filepath.Join(built, name)
 	if runtime.GOOS == "windows" {
 		out += ".exe"
 	}
-	build := exec.Command("go", "build", fmt.Sprintf("-race=%v", raceEnabled), "-o", out, "github.com/waxosuit/waxo/cmd/waxo")
+	build := exec.Command("go", "build", fmt.Sprintf("-race=%v", raceEnabled), "-o", out, "github.com/waxosuit/waxo/cmd/"+name)
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	return out, build.Run()
-})
+}
 
 // check runs the suite, and tells of every check that does not pass but for those
 // that need what is not there.
