@@ -205,14 +205,15 @@ var rules = []rule{
 		cobra, "wapc", "wascap", "capability", "capability/httpserver", "capability/plugin",
 		"devhost", "devhost/admin", "devhost/connect", "devhost/manifest", "devhost/printable",
 	}, tests: []string{"capability/keyvalue"}, command: true},
+	{packages: "cmd/internal/clitest", imports: []string{"github.com/rogpeppe/go-internal/testscript"}},
 	{packages: "cmd/waxo-host", imports: []string{cobra, "cmd/internal/cli"}, tests: []string{
-		"capability", "devhost/build", "devhost/project", "emulators/redis", "templates", "wascap", "github.com/rogpeppe/go-internal/testscript",
+		"cmd/internal/clitest", "capability", "devhost/build", "devhost/project", "emulators/redis", "templates", "wascap", "github.com/rogpeppe/go-internal/testscript",
 	}, command: true},
 	{packages: "cmd/waxo", imports: []string{
 		cobra, "golang.org/x/term", "cmd/internal/cli",
 		"wapc/...", "wascap", "capability/...", "devhost/...", "harness/companion", "templates", "templates/workflows",
 		"testscripts/guestsuite", "testscripts/hostsuite", "testscripts/project", "testscripts/providersuite", "testscripts/report", "testscripts/script",
-	}, tests: []string{"github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
+	}, tests: []string{"cmd/internal/clitest", "github.com/rogpeppe/go-internal/testscript", "testscripts/guests"}, command: true},
 
 	// Real services in containers. A container engine's client is heavy: cmd/waxo
 	// reaches all of this through a companion process.

@@ -59,7 +59,7 @@ func newWatch(timeouts ...time.Duration) *watch {
 
 // add puts a connection under the watch, until it is closed.
 func (w *watch) add(inner net.Conn) *conn {
-	c := &conn{Conn: inner, watch: w, socket: socketOf(inner)}
+	c := &conn{Conn: inner, watch: w, socket: socketOf(inner), gone: func() {}}
 	c.read.set, c.write.set = inner.SetReadDeadline, inner.SetWriteDeadline
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -142,7 +142,7 @@ type conn struct {
 	watch       *watch
 	read, write deadline
 	state       atomic.Int32       // an http.ConnState; http.StateNew is 0
-	gone        context.CancelFunc // ends the contexts of the connection's requests; nil in tests
+	gone        context.CancelFunc // ends the contexts of the connection's requests
 
 	socket   syscall.RawConn // nil where the client is looked for by reading
 	request  atomic.Uint32   // counts the requests
@@ -206,9 +206,7 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 func (c *conn) Close() error {
 	c.watch.remove(c)
-	if c.gone != nil {
-		c.gone()
-	}
+	c.gone()
 	return c.Conn.Close()
 }
 

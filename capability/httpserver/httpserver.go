@@ -39,8 +39,8 @@
 //     server's: the guest's are ignored. So is its Content-Length, which is
 //     that of the body, except in the answer to HEAD without a body.
 //   - The answer to HEAD, and 204, 205 and 304, go out without the body.
-//   - Without a Content-Type, net/http detects one from the body. An empty
-//     Content-Type sends none.
+//   - Without a Content-Type, one is detected from the body, as net/http does it.
+//     An empty Content-Type sends none.
 //
 // # Errors
 //

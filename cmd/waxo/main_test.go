@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/waxosuit/waxo/cmd/internal/clitest"
 )
 
 var update = flag.Bool("update", false, "write what was printed into the scripts")
@@ -42,7 +44,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status,
+			"status": clitest.Status,
 			"flip":   flip,
 		},
 	})
