@@ -271,3 +271,23 @@ func TestCloseWrite(t *testing.T) {
 		t.Errorf("the server read %d bytes, %v: the other half is closed", n, err)
 	}
 }
+
+// A connection that has ended holds nothing in its server's context, which lives
+// as long as the server does.
+func TestClosedConnectionEndsItsContext(t *testing.T) {
+	w := newWatch(time.Hour)
+	defer w.stop()
+	client, inner := net.Pipe()
+	defer client.Close()
+	c := w.add(inner)
+	ctx := connContext(t.Context(), c)
+	if ctx.Err() != nil {
+		t.Fatal("it has ended at the beginning")
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if ctx.Err() == nil {
+		t.Error("it goes on")
+	}
+}
