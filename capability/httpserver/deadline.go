@@ -11,14 +11,13 @@ import (
 	"time"
 )
 
-// net/http moves the deadlines of a connection half a dozen times for each
-// request, and each time the runtime's timers move with them. Here a deadline is
-// a number, until a watch that looks at all connections now and then finds that
-// one is over.
+// The deadlines of a connection move several times for each request, and as a rule
+// the runtime's timers move with them. Here a deadline is a number, until a watch
+// that looks at all connections now and then finds that one is over.
 //
-// While a request is in hand, net/http reads from its connection all the time, to
-// notice that the client has gone. Here that is the watch's work, too: a request
-// that is answered before the watch comes around costs no system call for it.
+// That a client has gone while its request is in hand is noticed by the watch, too:
+// a request that is answered before the watch comes around costs no system call
+// for it.
 
 const (
 	// looksPerTimeout is how often the watch looks within the shortest timeout: a
@@ -57,9 +56,11 @@ func newWatch(timeouts ...time.Duration) *watch {
 	return &watch{every: every, conns: make(map[*conn]struct{})}
 }
 
-// add puts a connection under the watch, until it is closed.
-func (w *watch) add(inner net.Conn) *conn {
-	c := &conn{Conn: inner, watch: w, socket: socketOf(inner), gone: func() {}}
+// add puts a connection under the watch, until it is closed. The contexts of its
+// requests end with ctx.
+func (w *watch) add(ctx context.Context, inner net.Conn) *conn {
+	c := &conn{Conn: inner, watch: w, socket: socketOf(inner)}
+	c.ctx, c.gone = context.WithCancel(ctx)
 	c.read.set, c.write.set = inner.SetReadDeadline, inner.SetWriteDeadline
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -124,13 +125,23 @@ func (w *watch) busy() bool {
 	return false
 }
 
-// closeSilent closes the connections that have not sent anything: browsers
-// open some in advance, and net/http would wait 5 s for them.
-func (w *watch) closeSilent() {
+// closeWaiting closes the connections that wait for a request. Browsers open some
+// in advance, for which net/http would wait 5 s; but those of its connections that
+// had a request are its own to end.
+func (w *watch) closeWaiting() {
+	w.closeThose(func(c *conn) bool {
+		state := http.ConnState(c.state.Load())
+		return state == http.StateNew || state == http.StateIdle && !c.handed.Load()
+	})
+}
+
+func (w *watch) closeAll() { w.closeThose(func(*conn) bool { return true }) }
+
+func (w *watch) closeThose(which func(*conn) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.conns {
-		if http.ConnState(c.state.Load()) == http.StateNew {
+		if which(c) {
 			_ = c.Conn.Close() // its goroutine sees the end
 		}
 	}
@@ -141,27 +152,23 @@ type conn struct {
 	net.Conn
 	watch       *watch
 	read, write deadline
-	state       atomic.Int32       // an http.ConnState; http.StateNew is 0
-	gone        context.CancelFunc // ends the contexts of the connection's requests
+	state       atomic.Int32 // an http.ConnState; http.StateNew is 0
+	handed      atomic.Bool  // net/http serves it
+	replay      []byte       // what was read of it before it was handed over
+	ctx         context.Context
+	gone        context.CancelFunc // ends ctx
 
-	socket   syscall.RawConn // nil where the client is looked for by reading
+	socket   syscall.RawConn // nil where the client cannot be looked for
 	request  atomic.Uint32   // counts the requests
-	unread   atomic.Uint32   // the request in which the watch looks for the client
-	lookedIn uint32          // the value of unread when the watch last looked
+	lookedIn uint32          // the request in hand when the watch last looked
 }
 
-// enter tells that a request has come in.
-func (c *conn) enter() { c.request.Add(1) }
-
-// Read reads. The byte that net/http asks for while a request is in hand is not
-// waited for: the read says, once for each request, that there is nothing yet,
-// and the watch looks for the client from then on.
+// Read reads.
 func (c *conn) Read(b []byte) (int, error) {
-	if len(b) == 1 && c.socket != nil && http.ConnState(c.state.Load()) == http.StateActive {
-		if request := c.request.Load(); c.unread.Load() != request {
-			c.unread.Store(request)
-			return 0, nil
-		}
+	if len(c.replay) > 0 {
+		n := copy(b, c.replay)
+		c.replay = c.replay[n:]
+		return n, nil
 	}
 	if !c.read.enter() {
 		return 0, os.ErrDeadlineExceeded
@@ -181,17 +188,28 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// WriteBuffers writes several buffers, to a socket with one call of the system.
+func (c *conn) WriteBuffers(b *net.Buffers) (int64, error) {
+	if !c.write.enter() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n, err := b.WriteTo(c.Conn)
+	c.write.leave()
+	return n, err
+}
+
 // lookForClient ends the request in hand where the client has gone away, if the
-// request was in hand at the look before. The watch calls it.
+// request was in hand at the look before. The watch calls it. net/http looks for
+// its clients by reading.
 func (c *conn) lookForClient() {
-	unread := c.unread.Load()
-	if unread != c.request.Load() || http.ConnState(c.state.Load()) != http.StateActive {
+	request := c.request.Load()
+	if c.handed.Load() || http.ConnState(c.state.Load()) != http.StateActive {
 		return
 	}
-	if c.lookedIn == unread && !isOpen(c.socket) {
+	if c.lookedIn == request && !isOpen(c.socket) {
 		c.gone()
 	}
-	c.lookedIn = unread
+	c.lookedIn = request
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error  { return c.read.move(t) }

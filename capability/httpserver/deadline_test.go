@@ -187,7 +187,7 @@ func TestWatch(t *testing.T) {
 	defer w.stop()
 	client, inner := net.Pipe()
 	defer client.Close()
-	c := w.add(inner)
+	c := w.add(t.Context(), inner)
 	timedOut := func(what string, err error) {
 		t.Helper()
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -223,7 +223,7 @@ func TestWatchStops(t *testing.T) {
 	w := newWatch(time.Hour)
 	client, inner := net.Pipe()
 	defer client.Close()
-	w.add(inner)
+	w.add(t.Context(), inner)
 	w.stop()
 	w.look() // the timer may have fired just before
 	w.mu.Lock()
@@ -252,7 +252,7 @@ func TestCloseWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := w.add(inner)
+	c := w.add(t.Context(), inner)
 	defer c.Close()
 	var half interface{ CloseWrite() error } = c
 	if err := half.CloseWrite(); err != nil {
@@ -279,15 +279,14 @@ func TestClosedConnectionEndsItsContext(t *testing.T) {
 	defer w.stop()
 	client, inner := net.Pipe()
 	defer client.Close()
-	c := w.add(inner)
-	ctx := connContext(t.Context(), c)
-	if ctx.Err() != nil {
+	c := w.add(t.Context(), inner)
+	if c.ctx.Err() != nil {
 		t.Fatal("it has ended at the beginning")
 	}
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if ctx.Err() == nil {
+	if c.ctx.Err() == nil {
 		t.Error("it goes on")
 	}
 }

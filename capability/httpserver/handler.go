@@ -10,10 +10,6 @@ import (
 	"github.com/waxosuit/waxo/capability"
 )
 
-// maxCounted is the largest body, in bytes, for which net/http finds out the
-// Content-Length at less cost than ours: its buffer of an answer holds so much.
-const maxCounted = 2048
-
 // guestHandler has a guest answer requests.
 type guestHandler struct {
 	options     *Options
@@ -38,10 +34,8 @@ func (h *guestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	now := time.Now()
 	// Fails where Wrap has hidden the connection, as documented.
-	_ = http.NewResponseController(w).SetWriteDeadline(now.Add(h.options.WriteTimeout))
-	w.Header()["Date"] = dateAt(now)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.options.WriteTimeout))
 	if access.Build != "" {
 		w.Header().Set(BuildHeader, access.Build)
 	}
@@ -91,9 +85,6 @@ func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, x *exchange, 
 func (h *guestHandler) write(w http.ResponseWriter, x *exchange, access *Access) {
 	a := &x.answer
 	access.Status = a.status
-	if a.length <= maxCounted && access.Method != http.MethodHead {
-		a.length = -1 // net/http counts
-	}
 	a.writeHeader(w.Header())
 	w.WriteHeader(a.status)
 	if len(a.body) == 0 {

@@ -181,7 +181,7 @@ func (a *answer) writeHeader(header http.Header) {
 			}
 		case contentType, sent:
 			if n == 0 && f.is.fate == contentType {
-				header[f.is.name] = nil // keeps net/http from detecting one
+				header[f.is.name] = nil // keeps the server from detecting one
 				continue
 			}
 			values[0], text = text[:n], text[n:]
@@ -191,9 +191,6 @@ func (a *answer) writeHeader(header http.Header) {
 	if a.length >= 0 {
 		values[0] = text
 		header["Content-Length"] = values[:1:1]
-	}
-	if _, ok := header["Content-Type"]; !ok && len(a.body) > 0 && header.Get("Content-Encoding") == "" {
-		header["Content-Type"] = contentTypeOf(a.body)
 	}
 }
 

@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/http1"
 )
 
 const (
@@ -22,20 +24,31 @@ const (
 
 	// cutGrace is how long requests may take to notice that they were cut off.
 	cutGrace = 5 * time.Second
+
+	// minRetry and maxRetry are for how long no connection is accepted after one
+	// could not be.
+	minRetry = 5 * time.Millisecond
+	maxRetry = time.Second
 )
 
-// server is one binding: a listener and the HTTP server on it.
+// server is one binding: a listener and the HTTP servers on it. Ours serves
+// HTTP/1; net/http's serves HTTP/2, and connections that are no sockets.
 type server struct {
-	listener net.Listener
-	http     http.Server
-	handler  http.Handler // the guest, with Options.Wrap in front
-	timeout  time.Duration
-	logger   *slog.Logger
-	cancel   context.CancelFunc // ends the contexts of all requests
-	served   chan struct{}      // closed when the listener is done
-	draining atomic.Bool
-	load     load
-	watch    *watch
+	listener    net.Listener
+	http1       http1.Server
+	netHTTP     http.Server
+	others      *handedOver // connections for netHTTP
+	serveOthers sync.Once
+	handler     http.Handler // the guest, with Options.Wrap in front
+	timeout     time.Duration
+	logger      *slog.Logger
+	ctx         context.Context // ends with all requests
+	cancel      context.CancelFunc
+	served      chan struct{} // closed when the listener is done
+	draining    atomic.Bool
+	load        load
+	watch       *watch
+	closing     atomic.Bool // idle connections end
 
 	stopping atomic.Bool
 	wasCut   atomic.Bool   // requests were cut off
@@ -47,14 +60,16 @@ func newServer(p *Provider, b capability.Binding, d capability.Dispatcher, liste
 	o := &p.options
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &server{
-		watch:   newWatch(o.ReadHeaderTimeout, o.ReadTimeout, o.WriteTimeout, o.IdleTimeout),
-		timeout: o.DrainTimeout,
-		logger:  o.Logger.With("guest", b.GuestName, "binding", b.Name),
-		cancel:  cancel,
-		served:  make(chan struct{}),
-		stopped: make(chan struct{}),
+		listener: listener,
+		others:   newHandedOver(listener),
+		watch:    newWatch(o.ReadHeaderTimeout, o.ReadTimeout, o.WriteTimeout, o.IdleTimeout),
+		timeout:  o.DrainTimeout,
+		logger:   o.Logger.With("guest", b.GuestName, "binding", b.Name),
+		ctx:      ctx,
+		cancel:   cancel,
+		served:   make(chan struct{}),
+		stopped:  make(chan struct{}),
 	}
-	s.listener = &watchedListener{Listener: listener, watch: s.watch}
 	s.handler = &guestHandler{
 		options:     o,
 		exchanges:   &p.exchanges,
@@ -68,37 +83,82 @@ func newServer(p *Provider, b capability.Binding, d capability.Dispatcher, liste
 	if o.Wrap != nil {
 		s.handler = o.Wrap(s.handler)
 	}
-	s.http = http.Server{
+	s.http1 = http1.Server{
+		Handler:           s,
+		Logger:            s.logger,
+		MaxHeader:         o.MaxHeader,
+		ReadHeaderTimeout: o.ReadHeaderTimeout,
+		ReadTimeout:       o.ReadTimeout,
+		WriteTimeout:      o.WriteTimeout,
+		IdleTimeout:       o.IdleTimeout,
+	}
+	s.netHTTP = http.Server{
 		Handler:                      s,
 		ReadHeaderTimeout:            o.ReadHeaderTimeout,
 		IdleTimeout:                  o.IdleTimeout,
 		MaxHeaderBytes:               o.MaxHeader,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the guest's too
 		ErrorLog:                     slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
-		BaseContext:                  func(net.Listener) context.Context { return ctx },
-		ConnContext:                  connContext,
+		ConnContext:                  func(_ context.Context, c net.Conn) context.Context { return c.(*conn).ctx },
 		ConnState:                    s.load.connState,
 		HTTP2:                        &http.HTTP2Config{WriteByteTimeout: o.WriteTimeout},
 		Protocols:                    new(http.Protocols),
 	}
-	s.http.Protocols.SetHTTP1(true)
-	s.http.Protocols.SetUnencryptedHTTP2(true)
+	s.netHTTP.Protocols.SetHTTP1(true)
+	s.netHTTP.Protocols.SetUnencryptedHTTP2(true)
 	return s
-}
-
-// connContext lets a connection end the requests on it.
-func connContext(ctx context.Context, nc net.Conn) context.Context {
-	c := nc.(*conn)
-	ctx, c.gone = context.WithCancel(ctx)
-	return ctx
 }
 
 // serve accepts connections until the listener is closed.
 func (s *server) serve() {
 	defer close(s.served)
-	if err := s.http.Serve(s.listener); !s.draining.Load() {
-		s.logger.Error("the HTTP server has stopped", "address", s.listener.Addr().String(), "error", err)
+	delay := minRetry
+	for {
+		inner, err := s.listener.Accept()
+		switch {
+		case err == nil:
+			c := s.watch.add(s.ctx, inner)
+			s.load.connState(c, http.StateNew)
+			go s.serveConn(c)
+			delay = minRetry
+		case s.draining.Load():
+			return
+		case errors.Is(err, net.ErrClosed):
+			s.logger.Error("the HTTP server has stopped", "address", s.listener.Addr().String(), "error", err)
+			return
+		default: // no more files may be open, for one
+			s.logger.Warn("a connection could not be accepted", "address", s.listener.Addr().String(), "error", err, "retry", delay)
+			wait(s.ctx.Done(), nil, delay)
+			delay = min(2*delay, maxRetry)
+		}
 	}
+}
+
+// serveConn serves a connection to its end.
+func (s *server) serveConn(c *conn) {
+	if c.socket != nil {
+		c.replay = s.http1.Serve(c.ctx, served{c, s})
+	}
+	if c.socket == nil || c.replay != nil {
+		s.serveOthers.Do(func() { go s.netHTTP.Serve(s.others) }) //nolint:errcheck // ends when the others are closed
+		if s.others.add(c) {
+			return
+		}
+	}
+	_ = c.Close() // nobody is left to hear of it
+	s.load.connState(c, http.StateClosed)
+}
+
+// served is a connection as http1 sees it.
+type served struct {
+	*conn
+	server *server
+}
+
+// Enter is told what the connection does.
+func (c served) Enter(state http.ConnState) bool {
+	c.server.load.connState(c.conn, state)
+	return state == http.StateActive || !c.server.closing.Load()
 }
 
 // ServeHTTP is in front of every request.
@@ -145,11 +205,13 @@ func (s *server) drain(ctx context.Context) error {
 			break
 		}
 	}
-	s.watch.closeSilent()
+	s.closing.Store(true)
+	s.watch.closeWaiting()
 	shutdown := make(chan struct{})
 	go func() {
 		defer close(shutdown)
-		_ = s.http.Shutdown(ctx) // ends idle connections; nothingLeft tells the rest
+		_ = s.netHTTP.Shutdown(ctx) // ends its idle connections; nothingLeft tells the rest
+		_ = s.others.Close()        // where it has not served any
 	}()
 	finished := wait(nothingLeft, ctx.Done(), s.timeout)
 	cancel()
@@ -175,7 +237,8 @@ func (s *server) cut() {
 		s.wasCut.Store(true)
 	}
 	s.cancel()
-	_ = s.http.Close() // only the listener's error, which drain has seen
+	s.watch.closeAll()
+	_ = s.netHTTP.Close() // what is left of it
 }
 
 func cutError(address net.Addr, finished bool) error {
@@ -216,8 +279,11 @@ type load struct {
 // connState is told the states of connections, which are those of our listener.
 func (l *load) connState(nc net.Conn, state http.ConnState) {
 	c := nc.(*conn)
-	if state == http.StateActive {
-		c.enter()
+	switch {
+	case state == http.StateActive:
+		c.request.Add(1)
+	case state == http.StateNew && c.handed.Load():
+		return // it was counted before
 	}
 	before := http.ConnState(c.state.Swap(int32(state)))
 	switch {
@@ -281,24 +347,39 @@ func (l *load) checkLocked() {
 	}
 }
 
-// watchedListener puts its connections under a watch. It is closed once, though
-// both drain and net/http close it.
-type watchedListener struct {
+// handedOver is a listener of connections that were accepted by another one.
+type handedOver struct {
 	net.Listener
-	watch *watch
-	once  sync.Once
-	err   error
+	conns  chan *conn
+	closed chan struct{}
+	once   sync.Once
 }
 
-func (l *watchedListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+func newHandedOver(from net.Listener) *handedOver {
+	return &handedOver{Listener: from, conns: make(chan *conn), closed: make(chan struct{})}
+}
+
+// add has Accept return a connection. It is false where the listener is closed.
+func (h *handedOver) add(c *conn) bool {
+	c.handed.Store(true)
+	select {
+	case h.conns <- c:
+		return true
+	case <-h.closed:
+		return false
 	}
-	return l.watch.add(c), nil
 }
 
-func (l *watchedListener) Close() error {
-	l.once.Do(func() { l.err = l.Listener.Close() })
-	return l.err
+func (h *handedOver) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *handedOver) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
 }

@@ -1,4 +1,4 @@
-package httpserver
+package http1
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ var marks = []string{
 func checkContentType(t *testing.T, body []byte) {
 	t.Helper()
 	want := http.DetectContentType(body)
-	if got := contentTypeOf(body); len(got) != 1 || got[0] != want {
+	if got := contentTypeOf(body); got != want {
 		t.Errorf("%.40q is %q, want %q", body, got, want)
 	}
 }
@@ -58,7 +58,7 @@ func FuzzContentTypeOf(f *testing.F) {
 func TestDateAt(t *testing.T) {
 	for _, d := range []time.Duration{0, time.Nanosecond, time.Second - 1, time.Second, time.Hour, 0} {
 		now := time.Date(2026, 11, 29, 23, 59, 59, 0, time.FixedZone("", 3600)).Add(d)
-		if got, want := dateAt(now), now.UTC().Format(http.TimeFormat); len(got) != 1 || got[0] != want {
+		if got, want := dateAt(now), now.UTC().Format(http.TimeFormat); got != want {
 			t.Errorf("after %v: %q, want %q", d, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package httpserver
+package http1
 
 import (
 	"encoding/binary"
@@ -12,30 +12,28 @@ import (
 // date is the header Date of all answers in one second.
 type date struct {
 	second int64
-	value  []string
+	value  string
 }
 
 var lastDate atomic.Pointer[date]
 
-// dateAt returns the value of the header Date, which nobody may change.
-func dateAt(now time.Time) []string {
+// dateAt returns the value of the header Date.
+func dateAt(now time.Time) string {
 	d := lastDate.Load()
 	if second := now.Unix(); d == nil || d.second != second {
-		d = &date{second, []string{now.UTC().Format(http.TimeFormat)}}
+		d = &date{second, now.UTC().Format(http.TimeFormat)}
 		lastDate.Store(d)
 	}
 	return d.value
 }
 
-var plainText = []string{"text/plain; charset=utf-8"}
-
 // contentTypeOf returns the value of the header Content-Type that net/http would
-// detect for a body. Nobody may change it.
-func contentTypeOf(body []byte) []string {
+// detect for a body.
+func contentTypeOf(body []byte) string {
 	if isPlainText(body) {
-		return plainText
+		return "text/plain; charset=utf-8"
 	}
-	return []string{http.DetectContentType(body)}
+	return http.DetectContentType(body)
 }
 
 const (

@@ -1,0 +1,386 @@
+package http1
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxWaiting bounds the bytes of an answer's body that wait for more, or for
+	// the handler's end: what fits has a Content-Length, whatever the handler
+	// knew of it.
+	maxWaiting = 8 << 10
+
+	// maxUnread bounds the bytes of a request that are read though the handler
+	// did not want them, to keep the connection.
+	maxUnread = 256 << 10
+)
+
+// response is an http.ResponseWriter.
+type response struct {
+	*requests
+	to      *http.Request
+	header  http.Header
+	request *requestBody // nil where the request has none
+
+	status   int   // 0 until WriteHeader
+	length   int64 // the Content-Length that the handler knew; -1: none
+	written  int64
+	sent     bool // the head is on its way
+	bodyless bool // no body is sent
+	chunked  bool
+	closes   bool // the connection ends after this
+	set      handlerSet
+	deadline bool  // the handler has set the one for writing
+	err      error // of the connection
+
+	// Where the client waits for consent to send its body, expected is set and mu
+	// keeps it from getting in between of the answer.
+	mu       sync.Mutex
+	expected atomic.Bool
+}
+
+// handlerSet tells which headers the handler has set.
+type handlerSet struct{ contentType, encoding, date bool }
+
+func newResponse(r *requests, to *http.Request) *response {
+	return &response{requests: r, to: to, header: make(http.Header), length: -1}
+}
+
+func (w *response) Header() http.Header { return w.header }
+
+// WriteHeader begins the answer. The headers are written down now: what the
+// handler does to them later does not count.
+func (w *response) WriteHeader(status int) {
+	if status < 100 || status > 999 {
+		panic(fmt.Sprintf("invalid status code %d", status))
+	}
+	if w.status != 0 {
+		w.server.Logger.Warn("WriteHeader was called again", "client", w.remote, "status", status)
+		return
+	}
+	w.head.Reset()
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		if w.to.ProtoAtLeast(1, 1) { // RFC 9110, 15.2
+			w.writeStatus(status)
+			_ = w.header.WriteSubset(&w.head, ours) // a buffer takes everything
+			_, _ = w.send(nil, "\r\n")
+		}
+		return
+	}
+	w.writeStatus(status)
+	w.withdrawConsent()
+	w.status = status
+	w.bodyless = w.to.Method == http.MethodHead || !allowsBody(status)
+	for name, values := range w.header {
+		w.note(name, values)
+	}
+	_ = w.header.WriteSubset(&w.head, w.excluded())
+}
+
+// ours are the headers that say how long an answer is and what becomes of the
+// connection.
+var ours = map[string]bool{"Connection": true, "Content-Length": true, "Trailer": true, "Transfer-Encoding": true}
+
+var oursAndType = map[string]bool{"Connection": true, "Content-Length": true, "Content-Type": true, "Trailer": true, "Transfer-Encoding": true}
+
+func (w *response) excluded() map[string]bool {
+	if w.status == http.StatusNotModified {
+		return oursAndType
+	}
+	return ours
+}
+
+// note takes notice of a header of the handler's.
+func (w *response) note(name string, values []string) {
+	switch name {
+	case "Connection":
+		for _, v := range values {
+			w.closes = w.closes || listed(v, "close")
+		}
+	case "Content-Encoding":
+		w.set.encoding = len(values) > 0 && values[0] != ""
+	case "Content-Length":
+		if len(values) == 0 {
+			return
+		}
+		if n, err := strconv.ParseInt(values[0], 10, 64); err == nil && n >= 0 {
+			w.length = n
+		} else {
+			w.server.Logger.Warn("a handler set a Content-Length that is none", "client", w.remote, "value", values[0])
+		}
+	case "Content-Type":
+		w.set.contentType = true
+	case "Date":
+		w.set.date = true
+	}
+}
+
+func (w *response) writeStatus(status int) {
+	version := "HTTP/1.1 "
+	if !w.to.ProtoAtLeast(1, 1) {
+		version = "HTTP/1.0 "
+	}
+	w.head.WriteString(version)
+	w.head.Write(strconv.AppendInt(w.head.AvailableBuffer(), int64(status), 10))
+	w.head.WriteByte(' ')
+	if text := http.StatusText(status); text != "" {
+		w.head.WriteString(text)
+	} else {
+		fmt.Fprintf(&w.head, "status code %d", status)
+	}
+	w.head.WriteString("\r\n")
+}
+
+func allowsBody(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+func (w *response) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	switch {
+	case len(b) == 0:
+		return 0, nil
+	case !allowsBody(w.status):
+		return 0, http.ErrBodyNotAllowed
+	}
+	w.written += int64(len(b))
+	switch {
+	case w.length >= 0 && w.written > w.length:
+		return 0, http.ErrContentLength
+	case w.err != nil:
+		return 0, w.err
+	case !w.sent && len(w.body)+len(b) <= maxWaiting:
+		w.body = append(w.body, b...)
+		return len(b), nil
+	case w.sent && w.bodyless:
+		return len(b), nil
+	case !w.sent:
+		if len(w.body) == 0 { // as a rule
+			return w.begin(b)
+		}
+		if _, err := w.begin(w.body); err != nil {
+			return 0, err
+		}
+	}
+	return w.sendPiece(b)
+}
+
+// FlushError sends what waits.
+func (w *response) FlushError() error {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if !w.sent {
+		_, _ = w.begin(w.body)
+	}
+	return w.err
+}
+
+// Flush is FlushError for those who do not ask.
+func (w *response) Flush() { _ = w.FlushError() }
+
+// SetReadDeadline moves the deadline for the request's body.
+func (w *response) SetReadDeadline(t time.Time) error { return w.conn.SetReadDeadline(t) }
+
+// SetWriteDeadline moves the deadline for the answer.
+func (w *response) SetWriteDeadline(t time.Time) error {
+	w.deadline = true
+	return w.conn.SetWriteDeadline(t)
+}
+
+// finish ends an answer.
+func (w *response) finish() {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	switch {
+	case !w.sent:
+		if w.length < 0 && allowsBody(w.status) && (w.to.Method != http.MethodHead || len(w.body) > 0) {
+			w.length = int64(len(w.body))
+		}
+		_, _ = w.begin(w.body)
+	case w.chunked:
+		_, _ = w.send(nil, "0\r\n\r\n")
+	}
+	if w.err != nil || !w.bodyless && w.length >= 0 && w.length != w.written {
+		w.closes = true // what comes next would be taken for the rest
+	}
+	w.body = w.body[:0]
+	w.err = errEnded
+	if w.request != nil {
+		_ = w.request.Close() // never fails
+	}
+}
+
+var errEnded = errors.New("the handler has returned")
+
+// begin sends the head, and the body as far as it is there.
+func (w *response) begin(body []byte) (int, error) {
+	w.sent = true
+	w.settleRequest()
+	w.frame()
+	if !w.set.contentType && !w.set.encoding && allowsBody(w.status) && len(body) > 0 {
+		w.writeField("Content-Type", contentTypeOf(body))
+	}
+	if !w.set.date {
+		w.writeField("Date", dateAt(time.Now()))
+	}
+	w.head.WriteString("\r\n")
+	if w.bodyless || len(body) == 0 {
+		_, _ = w.send(nil, "")
+		return len(body), w.err
+	}
+	return w.sendPiece(body)
+}
+
+func (w *response) writeField(name, value string) {
+	w.head.WriteString(name)
+	w.head.WriteString(": ")
+	w.head.WriteString(value)
+	w.head.WriteString("\r\n")
+}
+
+// settleRequest decides whether the connection can be kept, and for that reads
+// what is left of the request.
+func (w *response) settleRequest() {
+	w.closes = w.closes || w.to.Close
+	if w.closes || !w.request.isUnread() {
+		return
+	}
+	if n, err := io.CopyN(io.Discard, w.request.of, maxUnread+1); err != io.EOF || n > maxUnread {
+		w.closes = true
+		return
+	}
+	w.request.ended.Store(true)
+}
+
+// frame writes the headers that say where the answer ends, and what becomes of
+// the connection.
+func (w *response) frame() {
+	modern := w.to.ProtoAtLeast(1, 1)
+	switch {
+	case w.length >= 0:
+		if allowsBody(w.status) {
+			w.head.WriteString("Content-Length: ")
+			w.head.Write(strconv.AppendInt(w.head.AvailableBuffer(), w.length, 10))
+			w.head.WriteString("\r\n")
+		}
+	case w.bodyless:
+	case modern:
+		w.chunked = true
+		w.writeField("Transfer-Encoding", "chunked")
+	default:
+		w.closes = true // which is where it ends
+	}
+	switch {
+	case w.closes && modern:
+		w.writeField("Connection", "close")
+	case w.closes:
+	case !modern:
+		w.writeField("Connection", "keep-alive")
+	}
+}
+
+// sendPiece sends a piece of the body, behind what is in head.
+func (w *response) sendPiece(b []byte) (int, error) {
+	if !w.chunked {
+		return w.send(b, "")
+	}
+	fmt.Fprintf(&w.head, "%x\r\n", len(b))
+	return w.send(b, "\r\n")
+}
+
+// send sends what is in head, then b and tail, and reports how much of b was sent.
+func (w *response) send(b []byte, tail string) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	if !w.deadline {
+		setDeadline(w.conn.SetWriteDeadline, w.server.WriteTimeout)
+	}
+	head := w.head.Len()
+	if len(b) > maxWaiting {
+		var n int64
+		n, w.err = w.conn.WriteBuffers(&net.Buffers{w.head.Bytes(), b, []byte(tail)})
+		w.head.Reset()
+		return min(max(0, int(n)-head), len(b)), w.err
+	}
+	w.head.Write(b)
+	w.head.WriteString(tail)
+	_, w.err = w.conn.Write(w.head.Bytes())
+	w.head.Reset()
+	if w.err != nil {
+		return 0, w.err
+	}
+	return len(b), nil
+}
+
+// requestBody is a request's body, as its handler sees it.
+type requestBody struct {
+	of       io.ReadCloser
+	response *response
+	ended    atomic.Bool
+	closed   atomic.Bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if err := b.response.consent(); err != nil {
+		return 0, err
+	}
+	n, err := b.of.Read(p)
+	if err == io.EOF {
+		b.ended.Store(true)
+	}
+	return n, err
+}
+
+// Close keeps the handler from reading more. What is left is not its affair.
+func (b *requestBody) Close() error {
+	b.closed.Store(true)
+	return nil
+}
+
+func (b *requestBody) isUnread() bool { return b != nil && !b.ended.Load() }
+
+// consent tells a client that waits to send its body.
+func (w *response) consent() error {
+	if !w.expected.Load() {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.expected.Load() {
+		return nil
+	}
+	w.expected.Store(false)
+	setDeadline(w.conn.SetWriteDeadline, w.server.WriteTimeout)
+	_, err := io.WriteString(w.conn, "HTTP/1.1 100 Continue\r\n\r\n")
+	return err
+}
+
+// withdrawConsent keeps consent from being given once the answer has begun. A
+// client that still waits for it may send its body or not: its connection ends.
+func (w *response) withdrawConsent() {
+	if !w.expected.Load() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.expected.Load() {
+		w.expected.Store(false)
+		w.closes = true
+	}
+}
