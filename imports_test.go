@@ -74,6 +74,8 @@ var rules = []rule{
 	}, command: true},
 	{packages: "capability/internal/cputime"},
 	{packages: "capability/internal/httpfield"},
+	{packages: "capability/internal/sock"},
+	{packages: "capability/internal/http1", imports: []string{"capability/internal/httpfield"}},
 	{packages: "capability/payload/wire"},
 	{packages: "capability/payload/...", imports: []string{"capability/payload/wire"}, tests: []string{
 		"capability/payload/...", "github.com/bufbuild/protocompile/...", "google.golang.org/protobuf/...",
@@ -84,9 +86,9 @@ var rules = []rule{
 	}},
 
 	// The providers: clients of something outside, and of no other provider.
-	{packages: "capability/httpserver", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
+	{packages: "capability/httpserver", imports: []string{"capability", "capability/internal/http1", "capability/internal/httpfield", "capability/internal/sock", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
 	{packages: "capability/httpclient", imports: []string{"capability", "capability/internal/httpfield", "capability/payload/..."}, tests: []string{"capability/internal/cputime"}},
-	{packages: "capability/keyvalue", imports: []string{"capability", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis", "testscripts/parity"}},
+	{packages: "capability/keyvalue", imports: []string{"capability", "capability/internal/sock", "capability/payload/...", goRedis + "/..."}, tests: []string{"capability/internal/cputime", "emulators/redis", "testscripts/parity"}},
 	{packages: "capability/internal/natsconn", imports: []string{"capability", natsGo}},
 	{packages: "capability/internal/tcpproxy"},
 	{packages: "capability/messaging", imports: []string{"capability", "capability/internal/natsconn", "capability/payload/...", natsGo}, tests: []string{

@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -59,7 +58,8 @@ func newWatch(timeouts ...time.Duration) *watch {
 // add puts a connection under the watch, until it is closed. The contexts of its
 // requests end with ctx.
 func (w *watch) add(ctx context.Context, inner net.Conn) *conn {
-	c := &conn{Conn: inner, watch: w, socket: socketOf(inner)}
+	c := &conn{Conn: inner, watch: w, enter: func(http.ConnState) bool { return true }}
+	c.setSocket()
 	c.ctx, c.gone = context.WithCancel(ctx)
 	c.read.set, c.write.set = inner.SetReadDeadline, inner.SetWriteDeadline
 	w.mu.Lock()
@@ -158,10 +158,15 @@ type conn struct {
 	ctx         context.Context
 	gone        context.CancelFunc // ends ctx
 
-	socket   syscall.RawConn // nil where the client cannot be looked for
-	request  atomic.Uint32   // counts the requests
-	lookedIn uint32          // the request in hand when the watch last looked
+	enter    func(http.ConnState) bool // tells the server of a state
+	socket   socket
+	request  atomic.Uint32 // counts the requests
+	lookedIn uint32        // the request in hand when the watch last looked
 }
+
+// Enter is told that the connection enters a state. The connection ends where it
+// is false.
+func (c *conn) Enter(state http.ConnState) bool { return c.enter(state) }
 
 // Read reads.
 func (c *conn) Read(b []byte) (int, error) {
@@ -173,9 +178,11 @@ func (c *conn) Read(b []byte) (int, error) {
 	if !c.read.enter() {
 		return 0, os.ErrDeadlineExceeded
 	}
-	n, err := c.Conn.Read(b)
-	c.read.leave()
-	return n, err
+	defer c.read.leave()
+	if c.socket.raw == nil || c.handed.Load() {
+		return c.Conn.Read(b)
+	}
+	return c.readSocket(b)
 }
 
 // Write writes.
@@ -183,9 +190,11 @@ func (c *conn) Write(b []byte) (int, error) {
 	if !c.write.enter() {
 		return 0, os.ErrDeadlineExceeded
 	}
-	n, err := c.Conn.Write(b)
-	c.write.leave()
-	return n, err
+	defer c.write.leave()
+	if c.socket.raw == nil || c.handed.Load() {
+		return c.Conn.Write(b)
+	}
+	return c.writeSocket(b)
 }
 
 // WriteBuffers writes several buffers, to a socket with one call of the system.
@@ -206,7 +215,7 @@ func (c *conn) lookForClient() {
 	if c.handed.Load() || http.ConnState(c.state.Load()) != http.StateActive {
 		return
 	}
-	if c.lookedIn == request && !isOpen(c.socket) {
+	if c.lookedIn == request && !c.socket.isOpen() {
 		c.gone()
 	}
 	c.lookedIn = request

@@ -7,30 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/capability/payload/httppb"
 )
-
-// pipeListener gives a server one end of a pipe for each connection.
-type pipeListener struct {
-	conns chan net.Conn
-	done  chan struct{}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error   { close(l.done); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // FuzzResponse has a guest answer with arbitrary bytes. Whatever they are, the
 // client gets two well-formed responses on one connection, and no header that
@@ -51,8 +34,12 @@ func FuzzResponse(f *testing.F) {
 		f.Add(r.AppendProto(nil), "HEAD")
 	}
 	var payload []byte
-	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
-	p := New(&Options{MaxBody: 1 << 16, Listen: func(context.Context, string, string) (net.Listener, error) { return l, nil }})
+	l, err := net.Listen("unix", filepath.Join(f.TempDir(), "s")) // ports would run out
+	if err != nil {
+		f.Fatal(err)
+	}
+	hidden := &hidingListener{Listener: l}
+	p := New(&Options{MaxBody: 1 << 16, Listen: func(context.Context, string, string) (net.Listener, error) { return hidden, nil }})
 	d := dispatch(func(context.Context, string, []byte) (capability.Reply, error) {
 		return capability.Reply{Payload: payload}, nil
 	})
@@ -69,23 +56,37 @@ func FuzzResponse(f *testing.F) {
 			method = http.MethodGet
 		}
 		payload = answer
-		client, server := net.Pipe()
-		defer client.Close()
-		l.conns <- server
-		go func() { _, _ = io.WriteString(client, strings.Repeat(method+" / HTTP/1.1\r\nHost: h\r\n\r\n", 2)) }()
-		r := bufio.NewReader(client)
-		for range 2 {
-			res, err := http.ReadResponse(r, &http.Request{Method: method})
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := io.ReadAll(res.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			checkAgainst(t, answer, method, res, body)
+		for _, hide := range []bool{false, true} { // both servers
+			hidden.hide.Store(hide)
+			checkAnswer(t, l.Addr().String(), answer, method)
 		}
 	})
+}
+
+// checkAnswer asks twice on one connection, and compares what comes back with the
+// guest's answer.
+func checkAnswer(t *testing.T, path string, answer []byte, method string) {
+	t.Helper()
+	client, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := io.WriteString(client, strings.Repeat(method+" / HTTP/1.1\r\nHost: h\r\n\r\n", 2)); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(client)
+	for range 2 {
+		res, err := http.ReadResponse(r, &http.Request{Method: method})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkAgainst(t, answer, method, res, body)
+	}
 }
 
 // checkAgainst compares a response with the guest's answer that led to it.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/http1"
 )
 
 // guestHandler has a guest answer requests.
@@ -34,8 +35,10 @@ func (h *guestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	// Fails where Wrap has hidden the connection, as documented.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.options.WriteTimeout))
+	if _, ok := w.(http1.ResponseWriter); !ok { // which does so itself
+		// Fails where Wrap has hidden the connection, as documented.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.options.WriteTimeout))
+	}
 	if access.Build != "" {
 		w.Header().Set(BuildHeader, access.Build)
 	}
@@ -85,7 +88,11 @@ func (h *guestHandler) ask(w http.ResponseWriter, r *http.Request, x *exchange, 
 func (h *guestHandler) write(w http.ResponseWriter, x *exchange, access *Access) {
 	a := &x.answer
 	access.Status = a.status
-	a.writeHeader(w.Header())
+	if direct, ok := w.(http1.ResponseWriter); ok && len(w.Header()) == 0 {
+		a.addFields(direct)
+	} else {
+		a.writeHeader(w.Header())
+	}
 	w.WriteHeader(a.status)
 	if len(a.body) == 0 {
 		return

@@ -24,6 +24,10 @@ const holdPort = "HTTPSERVER_TEST_HOLD_PORT"
 // sendLoad makes this test binary send requests, for BenchmarkEcho.
 const sendLoad = "HTTPSERVER_TEST_SEND_LOAD"
 
+// noSockets makes this test binary hide from the provider that connections are
+// sockets, for TestWithoutSockets.
+const noSockets = "HTTPSERVER_TEST_NO_SOCKETS"
+
 func TestMain(m *testing.M) {
 	if args := os.Getenv(sendLoad); args != "" {
 		if err := sendRequests(args); err != nil {
@@ -107,6 +111,9 @@ type site struct {
 func open(t testing.TB, d capability.Dispatcher, o Options, development bool) *site {
 	t.Helper()
 	s := &site{access: make(chan Access, 1000)}
+	if o.Listen == nil && os.Getenv(noSockets) != "" {
+		o.Listen = listenHidden
+	}
 	o.AccessLog = func(a Access) { s.access <- a }
 	s.Provider = New(&o)
 	b := capability.Binding{BindingID: bindingID, Config: map[string]string{ConfigAddress: "127.0.0.1:0"}, Development: development}
@@ -124,6 +131,37 @@ func open(t testing.TB, d capability.Dispatcher, o Options, development bool) *s
 		}
 	})
 	return s
+}
+
+// hidingListener hides from the provider that connections are sockets, which
+// leaves them to net/http.
+type hidingListener struct {
+	net.Listener
+	hide atomic.Bool
+}
+
+func (l *hidingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil || !l.hide.Load() {
+		return c, err
+	}
+	return struct{ halfCloser }{c.(halfCloser)}, nil
+}
+
+// halfCloser is what a server uses of a socket, but for the system's end of it.
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
+}
+
+func listenHidden(ctx context.Context, network, address string) (net.Listener, error) {
+	inner, err := new(net.ListenConfig).Listen(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	l := &hidingListener{Listener: inner}
+	l.hide.Store(true)
+	return l, nil
 }
 
 // lastAccess waits for the next record of the access log.

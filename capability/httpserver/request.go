@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/http1"
 	"github.com/waxosuit/waxo/capability/internal/httpfield"
 	"github.com/waxosuit/waxo/capability/payload/httppb"
 	"github.com/waxosuit/waxo/capability/payload/wire"
@@ -59,7 +60,7 @@ func (x *exchange) encode(w http.ResponseWriter, r *http.Request, path string, m
 		return nil, f
 	}
 	body := bodyReader{r: r.Body, size: &x.size, held: h.held, maxHeld: h.options.MaxBodies}
-	if r.Body != http.NoBody {
+	if _, ok := w.(http1.ResponseWriter); !ok && r.Body != http.NoBody { // which does so itself
 		// net/http lifts it at the end of the body. It fails where Wrap has
 		// hidden the connection, as documented.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.options.ReadTimeout))

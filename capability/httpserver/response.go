@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/capability/internal/http1"
 	"github.com/waxosuit/waxo/capability/internal/httpfield"
 	"github.com/waxosuit/waxo/capability/payload/wire"
 )
@@ -191,6 +192,29 @@ func (a *answer) writeHeader(header http.Header) {
 	if a.length >= 0 {
 		values[0] = text
 		header["Content-Length"] = values[:1:1]
+	}
+}
+
+// addFields adds the headers to an answer of our own server.
+func (a *answer) addFields(w http1.ResponseWriter) {
+	for _, f := range a.fields {
+		switch f.is.fate {
+		case cookies:
+			for cookie := range bytes.SplitSeq(f.value, []byte("\n")) {
+				w.AddField("Set-Cookie", bytes.TrimSpace(cookie))
+			}
+		case contentType:
+			if a.status == http.StatusNotModified {
+				continue // RFC 9110, 15.4.5; net/http does so too
+			}
+			w.AddField(f.is.name, f.value)
+		case sent:
+			w.AddField(f.is.name, f.value)
+		}
+	}
+	if a.length >= 0 {
+		var digits [20]byte
+		w.AddField("Content-Length", strconv.AppendInt(digits[:0], a.length, 10))
 	}
 }
 

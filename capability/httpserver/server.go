@@ -118,7 +118,11 @@ func (s *server) serve() {
 		switch {
 		case err == nil:
 			c := s.watch.add(s.ctx, inner)
-			s.load.connState(c, http.StateNew)
+			c.enter = func(state http.ConnState) bool {
+				s.load.connState(c, state)
+				return state == http.StateActive || !s.closing.Load()
+			}
+			c.Enter(http.StateNew)
 			go s.serveConn(c)
 			delay = minRetry
 		case s.draining.Load():
@@ -136,29 +140,18 @@ func (s *server) serve() {
 
 // serveConn serves a connection to its end.
 func (s *server) serveConn(c *conn) {
-	if c.socket != nil {
-		c.replay = s.http1.Serve(c.ctx, served{c, s})
+	isSocket := c.socket.raw != nil
+	if isSocket {
+		c.replay = s.http1.Serve(c.ctx, c)
 	}
-	if c.socket == nil || c.replay != nil {
+	if !isSocket || c.replay != nil {
 		s.serveOthers.Do(func() { go s.netHTTP.Serve(s.others) }) //nolint:errcheck // ends when the others are closed
 		if s.others.add(c) {
 			return
 		}
 	}
 	_ = c.Close() // nobody is left to hear of it
-	s.load.connState(c, http.StateClosed)
-}
-
-// served is a connection as http1 sees it.
-type served struct {
-	*conn
-	server *server
-}
-
-// Enter is told what the connection does.
-func (c served) Enter(state http.ConnState) bool {
-	c.server.load.connState(c.conn, state)
-	return state == http.StateActive || !c.server.closing.Load()
+	c.Enter(http.StateClosed)
 }
 
 // ServeHTTP is in front of every request.

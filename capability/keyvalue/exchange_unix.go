@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/waxosuit/waxo/capability/internal/sock"
 )
 
 // exchange is a command on its way to the server, and its answer on its way
@@ -40,7 +42,7 @@ func (x *exchange) hold(p []byte) bool {
 // told to notice what arrives from now on, and again when something has.
 func (x *exchange) advance(fd uintptr) (done bool) {
 	for x.sent < len(x.out) {
-		n, err := syscall.Write(int(fd), x.out[x.sent:])
+		n, err := sock.Write(fd, x.out[x.sent:])
 		if x.sent += max(n, 0); x.sent == len(x.out) {
 			return false
 		}
@@ -55,7 +57,7 @@ func (x *exchange) advance(fd uintptr) (done bool) {
 		}
 	}
 	for {
-		n, err := syscall.Read(int(fd), x.in)
+		n, err := sock.Read(fd, x.in)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:

@@ -29,8 +29,8 @@ const (
 	// preface is how HTTP/2 begins (RFC 9113, 3.4).
 	preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-	// maxBlank bounds the bytes of empty lines before a request
-	// (RFC 9112, 2.2): some clients send one after a body.
+	// maxBlank bounds the bytes of empty lines after a POST (RFC 9112, 2.2): old
+	// clients send one too many.
 	maxBlank = 4
 
 	// lingerTime and maxLinger bound how long, and for how many bytes, a
@@ -100,6 +100,7 @@ type requests struct {
 	buf    *bufio.Reader
 	head   bytes.Buffer // of an answer, and then all of it
 	body   []byte       // of an answer, as far as it waits
+	fields []byte       // headers of an answer that has not begun
 }
 
 // end is deferred.
@@ -115,15 +116,11 @@ func (r *requests) end() {
 }
 
 func (r *requests) serve() (http2 []byte) {
-	for first := true; ; first = false {
-		if !r.await(first) {
-			return nil
-		}
-		if first {
-			if b := r.http2(); b != nil {
-				return b
-			}
-		}
+	setDeadline(r.conn.SetReadDeadline, r.server.ReadHeaderTimeout)
+	if http2 = r.http2(); http2 != nil {
+		return http2
+	}
+	for {
 		request, refused, err := r.read()
 		if err != nil {
 			return nil // the client has gone, or was too slow
@@ -133,35 +130,36 @@ func (r *requests) serve() (http2 []byte) {
 			r.refuse(refused)
 			return nil
 		}
-		if !r.answer(request) || !r.conn.Enter(http.StateIdle) {
+		if !r.answer(request) || !r.next() {
 			return nil
 		}
-		r.trim()
+		if request.Method == http.MethodPost {
+			r.skipBlank()
+		}
 	}
 }
 
-// await waits for the first byte of a request.
-func (r *requests) await(first bool) bool {
-	limit := r.server.IdleTimeout
-	if first {
-		limit = r.server.ReadHeaderTimeout
+// next ends a request that the connection outlives, and waits for another one.
+func (r *requests) next() bool {
+	setDeadline(r.conn.SetReadDeadline, r.server.IdleTimeout)
+	if !r.conn.Enter(http.StateIdle) {
+		return false
 	}
-	setDeadline(r.conn.SetReadDeadline, limit)
+	r.trim()
+	if _, err := r.buf.Peek(4); err != nil { // no request is shorter, and no rest of a blank line is one
+		return false
+	}
+	setDeadline(r.conn.SetReadDeadline, r.server.ReadHeaderTimeout)
+	return true
+}
+
+func (r *requests) skipBlank() {
 	for range maxBlank {
-		b, err := r.buf.Peek(1)
-		if err != nil {
-			return false
-		}
-		if !first {
-			first = true
-			setDeadline(r.conn.SetReadDeadline, r.server.ReadHeaderTimeout)
-		}
-		if b[0] != '\r' && b[0] != '\n' {
-			break
+		if b, err := r.buf.Peek(1); err != nil || b[0] != '\r' && b[0] != '\n' {
+			return
 		}
 		_, _ = r.buf.Discard(1) // it is there
 	}
-	return true
 }
 
 // setDeadline sets one that is so far away. Where it fails, so do the reads and
@@ -196,7 +194,7 @@ func (r *requests) answer(request *http.Request) (more bool) {
 	}
 	switch expectation := request.Header.Get("Expect"); {
 	case expectation != "" && !listed(expectation, "100-continue"):
-		w.header.Set("Connection", "close")
+		w.closes = true
 		w.WriteHeader(http.StatusExpectationFailed)
 	default:
 		w.expected.Store(expectation != "" && w.request != nil && request.ProtoAtLeast(1, 1))
@@ -212,7 +210,7 @@ func (r *requests) answer(request *http.Request) (more bool) {
 // refuse answers what is no request.
 func (r *requests) refuse(f *refusal) {
 	w := newResponse(r, &http.Request{ProtoMajor: 1, ProtoMinor: 1, Close: true})
-	w.header.Set("Content-Type", "text/plain; charset=utf-8")
+	w.AddField("Content-Type", []byte("text/plain; charset=utf-8"))
 	w.WriteHeader(f.status)
 	_, _ = io.WriteString(w, f.Error()+"\n")
 	w.finish()
@@ -239,5 +237,8 @@ func (r *requests) trim() {
 	}
 	if cap(r.in.head) > most {
 		r.in.head = nil
+	}
+	if cap(r.fields) > most {
+		r.fields = nil
 	}
 }

@@ -18,13 +18,14 @@ type source struct {
 	inHead bool
 	remain int    // bytes that may still be read, in a head
 	head   []byte // what was read of it, and perhaps more
+	err    error  // of the connection, in a head
 }
 
 // begin begins a head, of which something is in buf already.
 func (s *source) begin(buf *bufio.Reader, limit int) {
 	b, _ := buf.Peek(buf.Buffered()) // they are there
 	s.head = append(s.head[:0], b...)
-	s.inHead, s.remain = true, limit
+	s.inHead, s.remain, s.err = true, limit, nil
 }
 
 func (s *source) Read(b []byte) (int, error) {
@@ -37,6 +38,7 @@ func (s *source) Read(b []byte) (int, error) {
 	n, err := s.conn.Read(b[:min(len(b), s.remain)])
 	s.remain -= n
 	s.head = append(s.head, b[:n]...)
+	s.err = err
 	return n, err
 }
 
@@ -59,13 +61,16 @@ func (r *requests) read() (*http.Request, *refusal, error) {
 	if err == nil {
 		return request, check(request, r.in.head), nil
 	}
-	var network *net.OpError
 	var timeout net.Error
 	switch {
 	case r.in.remain <= 0:
 		return nil, &refusal{http.StatusRequestHeaderFieldsTooLarge, "the headers are larger than this server takes"}, nil
-	case err == io.EOF, errors.As(err, &network) && network.Op == "read", errors.As(err, &timeout) && timeout.Timeout():
+	case len(r.in.head) == 0:
 		return nil, nil, err
+	case errors.As(r.in.err, &timeout) && timeout.Timeout():
+		return nil, &refusal{http.StatusRequestTimeout, "the headers took too long to arrive"}, nil
+	case r.in.err != nil && r.in.err != io.EOF:
+		return nil, nil, r.in.err
 	case isUnsupported(err):
 		return nil, &refusal{http.StatusNotImplemented, "the only transfer coding that this server knows is chunked"}, nil
 	}
@@ -111,8 +116,8 @@ func hostOf(head []byte) (host string, ok bool) {
 	_, fields, _ := bytes.Cut(head, []byte("\n"))
 	for line := range bytes.Lines(fields) {
 		switch name, value, _ := bytes.Cut(line, []byte(":")); {
-		case ok && (line[0] == ' ' || line[0] == '\t'): // goes on, as no host does
-			return host + " ", true
+		case ok && (line[0] == ' ' || line[0] == '\t'): // it goes on, as no host does
+			host = strings.TrimLeft(host+" "+string(bytes.TrimSpace(line)), " \t")
 		case ok, len(bytes.TrimRight(line, "\r\n")) == 0:
 			return host, ok
 		case strings.EqualFold(string(name), "Host"):
@@ -152,8 +157,8 @@ var valueBytes = func() (table [256]bool) {
 
 // listed tells whether a list of tokens has this one.
 func listed(list, token string) bool {
-	for item := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.TrimSpace(item), token) {
+	for item := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+		if strings.EqualFold(item, token) {
 			return true
 		}
 	}

@@ -23,7 +23,18 @@ const (
 	maxUnread = 256 << 10
 )
 
-// response is an http.ResponseWriter.
+// ResponseWriter is what handlers are given.
+type ResponseWriter interface {
+	http.ResponseWriter
+
+	// AddField does what Header().Add does, at less cost, before WriteHeader; the
+	// two must not be used for the same header. The name must be canonical, and
+	// both must be what HTTP allows. Of a header with an empty value nothing is
+	// sent, but the server does not add it either.
+	AddField(name string, value []byte)
+}
+
+// response is a ResponseWriter.
 type response struct {
 	*requests
 	to      *http.Request
@@ -36,10 +47,10 @@ type response struct {
 	sent     bool // the head is on its way
 	bodyless bool // no body is sent
 	chunked  bool
-	closes   bool // the connection ends after this
-	set      handlerSet
-	deadline bool  // the handler has set the one for writing
-	err      error // of the connection
+	closes   bool                                       // the connection ends after this
+	deadline bool                                       // the handler has set the one for writing
+	known    struct{ contentType, encoding, date bool } // headers that it has set
+	err      error                                      // of the connection
 
 	// Where the client waits for consent to send its body, expected is set and mu
 	// keeps it from getting in between of the answer.
@@ -47,14 +58,24 @@ type response struct {
 	expected atomic.Bool
 }
 
-// handlerSet tells which headers the handler has set.
-type handlerSet struct{ contentType, encoding, date bool }
+var _ ResponseWriter = (*response)(nil)
 
 func newResponse(r *requests, to *http.Request) *response {
+	r.fields, r.body = r.fields[:0], r.body[:0]
 	return &response{requests: r, to: to, header: make(http.Header), length: -1}
 }
 
 func (w *response) Header() http.Header { return w.header }
+
+func (w *response) AddField(name string, value []byte) {
+	if w.status != 0 {
+		return
+	}
+	note(w, name, value)
+	if len(value) > 0 && !ours[name] {
+		w.fields = append(append(append(append(w.fields, name...), ": "...), value...), "\r\n"...)
+	}
+}
 
 // WriteHeader begins the answer. The headers are written down now: what the
 // handler does to them later does not count.
@@ -75,14 +96,27 @@ func (w *response) WriteHeader(status int) {
 		}
 		return
 	}
-	w.writeStatus(status)
 	w.withdrawConsent()
 	w.status = status
 	w.bodyless = w.to.Method == http.MethodHead || !allowsBody(status)
-	for name, values := range w.header {
-		w.note(name, values)
+	w.writeStatus(status)
+	w.head.Write(w.fields)
+	if len(w.header) == 0 {
+		return
 	}
-	_ = w.header.WriteSubset(&w.head, w.excluded())
+	for name, values := range w.header {
+		if len(values) == 0 {
+			values = []string{""}
+		}
+		for _, value := range values {
+			note(w, name, value)
+		}
+	}
+	excluded := ours
+	if status == http.StatusNotModified {
+		excluded = oursAndType // RFC 9110, 15.4.5
+	}
+	_ = w.header.WriteSubset(&w.head, excluded)
 }
 
 // ours are the headers that say how long an answer is and what becomes of the
@@ -91,35 +125,23 @@ var ours = map[string]bool{"Connection": true, "Content-Length": true, "Trailer"
 
 var oursAndType = map[string]bool{"Connection": true, "Content-Length": true, "Content-Type": true, "Trailer": true, "Transfer-Encoding": true}
 
-func (w *response) excluded() map[string]bool {
-	if w.status == http.StatusNotModified {
-		return oursAndType
-	}
-	return ours
-}
-
 // note takes notice of a header of the handler's.
-func (w *response) note(name string, values []string) {
+func note[T string | []byte](w *response, name string, value T) {
 	switch name {
 	case "Connection":
-		for _, v := range values {
-			w.closes = w.closes || listed(v, "close")
-		}
+		w.closes = w.closes || listed(string(value), "close")
 	case "Content-Encoding":
-		w.set.encoding = len(values) > 0 && values[0] != ""
+		w.known.encoding = len(value) > 0
 	case "Content-Length":
-		if len(values) == 0 {
-			return
-		}
-		if n, err := strconv.ParseInt(values[0], 10, 64); err == nil && n >= 0 {
+		if n, err := strconv.ParseInt(string(value), 10, 64); err == nil && n >= 0 {
 			w.length = n
-		} else {
-			w.server.Logger.Warn("a handler set a Content-Length that is none", "client", w.remote, "value", values[0])
+		} else if len(value) > 0 {
+			w.server.Logger.Warn("a handler set a Content-Length that is none", "client", w.remote, "value", string(value))
 		}
 	case "Content-Type":
-		w.set.contentType = true
+		w.known.contentType = true
 	case "Date":
-		w.set.date = true
+		w.known.date = true
 	}
 }
 
@@ -162,15 +184,15 @@ func (w *response) Write(b []byte) (int, error) {
 	case !w.sent && len(w.body)+len(b) <= maxWaiting:
 		w.body = append(w.body, b...)
 		return len(b), nil
-	case w.sent && w.bodyless:
-		return len(b), nil
+	case !w.sent && len(w.body) == 0:
+		return w.begin(b)
 	case !w.sent:
-		if len(w.body) == 0 { // as a rule
-			return w.begin(b)
-		}
 		if _, err := w.begin(w.body); err != nil {
 			return 0, err
 		}
+	}
+	if w.bodyless {
+		return len(b), nil
 	}
 	return w.sendPiece(b)
 }
@@ -203,19 +225,19 @@ func (w *response) finish() {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
+	if !w.sent && w.length < 0 && allowsBody(w.status) && (w.to.Method != http.MethodHead || len(w.body) > 0) {
+		w.length = int64(len(w.body))
+	}
+	if !w.bodyless && w.length >= 0 && w.length != w.written {
+		w.closes = true // what comes next would be taken for the rest
+	}
 	switch {
 	case !w.sent:
-		if w.length < 0 && allowsBody(w.status) && (w.to.Method != http.MethodHead || len(w.body) > 0) {
-			w.length = int64(len(w.body))
-		}
 		_, _ = w.begin(w.body)
 	case w.chunked:
 		_, _ = w.send(nil, "0\r\n\r\n")
 	}
-	if w.err != nil || !w.bodyless && w.length >= 0 && w.length != w.written {
-		w.closes = true // what comes next would be taken for the rest
-	}
-	w.body = w.body[:0]
+	w.closes = w.closes || w.err != nil
 	w.err = errEnded
 	if w.request != nil {
 		_ = w.request.Close() // never fails
@@ -229,10 +251,10 @@ func (w *response) begin(body []byte) (int, error) {
 	w.sent = true
 	w.settleRequest()
 	w.frame()
-	if !w.set.contentType && !w.set.encoding && allowsBody(w.status) && len(body) > 0 {
+	if !w.known.contentType && !w.known.encoding && allowsBody(w.status) && len(body) > 0 {
 		w.writeField("Content-Type", contentTypeOf(body))
 	}
-	if !w.set.date {
+	if !w.known.date {
 		w.writeField("Date", dateAt(time.Now()))
 	}
 	w.head.WriteString("\r\n")
@@ -254,14 +276,9 @@ func (w *response) writeField(name, value string) {
 // what is left of the request.
 func (w *response) settleRequest() {
 	w.closes = w.closes || w.to.Close
-	if w.closes || !w.request.isUnread() {
-		return
+	if !w.closes && w.request.isUnread() {
+		w.closes = !w.request.discard()
 	}
-	if n, err := io.CopyN(io.Discard, w.request.of, maxUnread+1); err != io.EOF || n > maxUnread {
-		w.closes = true
-		return
-	}
-	w.request.ended.Store(true)
 }
 
 // frame writes the headers that say where the answer ends, and what becomes of
@@ -329,31 +346,52 @@ func (w *response) send(b []byte, tail string) (int, error) {
 type requestBody struct {
 	of       io.ReadCloser
 	response *response
-	ended    atomic.Bool
-	closed   atomic.Bool
+
+	mu     sync.Mutex
+	ended  bool
+	closed bool
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
-	if b.closed.Load() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	if err := b.response.consent(); err != nil {
 		return 0, err
 	}
 	n, err := b.of.Read(p)
-	if err == io.EOF {
-		b.ended.Store(true)
-	}
+	b.ended = b.ended || err == io.EOF
 	return n, err
 }
 
-// Close keeps the handler from reading more. What is left is not its affair.
+// Close keeps the handler from reading more, and waits for a Read. What is left
+// of the body is not the handler's affair.
 func (b *requestBody) Close() error {
-	b.closed.Store(true)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
 	return nil
 }
 
-func (b *requestBody) isUnread() bool { return b != nil && !b.ended.Load() }
+func (b *requestBody) isUnread() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.ended
+}
+
+// discard reads what is left of the body, where it is not much.
+func (b *requestBody) discard() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n, err := io.CopyN(io.Discard, b.of, maxUnread+1)
+	b.ended = err == io.EOF && n <= maxUnread
+	return b.ended
+}
 
 // consent tells a client that waits to send its body.
 func (w *response) consent() error {
