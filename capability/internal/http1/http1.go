@@ -225,8 +225,12 @@ func (r *requests) linger() {
 	if err := r.conn.CloseWrite(); err != nil {
 		return
 	}
+	over, cancel := context.WithTimeout(r.ctx, lingerTime)
+	defer cancel()
 	setDeadline(r.conn.SetReadDeadline, lingerTime)
-	_, _ = io.CopyN(io.Discard, r.conn, maxLinger) // whatever ends it
+	if _, err := io.CopyN(io.Discard, r.conn, maxLinger); err == nil {
+		<-over.Done() // it goes on sending, and is not read any more
+	}
 }
 
 // trim lets go of what is too large to keep for the next request.

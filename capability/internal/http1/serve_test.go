@@ -162,21 +162,33 @@ func TestDeadlines(t *testing.T) {
 func TestAnswerBeforeTheEnd(t *testing.T) {
 	t.Parallel()
 	s := open(t, http.NotFoundHandler(), nil)
-	for _, request := range []string{
-		"POST / HTTP/1.1\nHost: h\nContent-Length: 900000\n\n",
-		"nonsense\n\n",
-	} {
-		c := dial(t, s.addr)
-		send(t, c, request)
-		sent := make(chan struct{})
-		go func() {
-			defer close(sent)
-			_, _ = c.Write(bytes.Repeat([]byte("x"), 900_000))
-		}()
-		<-sent
-		res, _ := nextResponse(t, bufio.NewReader(c), "POST")
-		if res.StatusCode < 400 || !res.Close {
-			t.Errorf("got %s", res.Status)
+	for _, size := range []int{maxUnread + 1, maxUnread + maxLinger, 50 << 20} {
+		for _, request := range []string{
+			"POST / HTTP/1.1\nHost: h\nContent-Length: 90000000\n\n",
+			"nonsense\n\n",
+		} {
+			c := dial(t, s.addr)
+			send(t, c, request)
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				_, _ = c.Write(bytes.Repeat([]byte("x"), size)) // fails at last where it is large
+			}()
+			res, _ := nextResponse(t, bufio.NewReader(c), "POST")
+			if res.StatusCode < 400 || !res.Close {
+				t.Errorf("got %s", res.Status)
+			}
+			_ = c.Close()
+			<-sent
+		}
+		res, err := http.Post("http://"+s.addr, "a/b", bytes.NewReader(make([]byte, size)))
+		if err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+			continue
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != 404 {
+			t.Errorf("%d bytes: got %s", size, res.Status)
 		}
 	}
 }
