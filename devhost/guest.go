@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,8 @@ type Guest struct {
 	drainTimeout time.Duration
 
 	refs   atomic.Int64 // calls in hand, and one for the host itself
+	away   atomic.Int64 // calls that wait for a provider
+	many   int64        // of them
 	idle   chan struct{}
 	retire sync.Once
 	closed atomic.Bool   // or about to be
@@ -100,6 +103,7 @@ func (h *Host) Prepare(ctx context.Context, module []byte, opts *PrepareOptions)
 	g.drainTimeout = limits.DrainTimeout
 	g.idle, g.ended = make(chan struct{}), make(chan struct{})
 	g.refs.Store(1)
+	g.many = int64(manyAwayPerCore * runtime.GOMAXPROCS(0))
 	g.generation = capability.GenerationOf(claims.Capabilities)
 	for _, c := range claims.Capabilities {
 		g.granted[c] = true
@@ -222,6 +226,20 @@ func (g *Guest) hold() bool {
 		if g.refs.CompareAndSwap(n, n+1) {
 			return true
 		}
+	}
+}
+
+// manyAwayPerCore is how many calls for each core may wait for a provider before
+// new ones give way.
+const manyAwayPerCore = 4
+
+// giveWay is called before a call. Each takes an instance, and with it memory that
+// the core's caches do not have: where many calls wait for a provider already,
+// those whose answer has come go first, and leave theirs. The call waits for no
+// other: where nothing else can run, it goes on at once.
+func (g *Guest) giveWay() {
+	if g.away.Load() >= g.many {
+		runtime.Gosched()
 	}
 }
 

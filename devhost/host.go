@@ -261,6 +261,7 @@ func (h *Host) dispatch(ctx context.Context, id, operation string, payload, into
 	if err != nil {
 		return reply, err
 	}
+	g.giveWay()
 	answer, err := g.pool.CallAppend(ctx, into[:0], spelling, payload)
 	if err != nil {
 		return reply, explain(err)

@@ -62,6 +62,8 @@ type route struct {
 
 // HostCall carries a call of the guest to the provider that it is bound to.
 func (g guestHost) HostCall(ctx context.Context, call wapc.HostCall) ([]byte, error) {
+	g.away.Add(1)
+	defer g.away.Add(-1)
 	name := callName{call.Namespace, call.Operation, call.Binding}
 	r, ok := g.routes.get(name)
 	if !ok || r.bindings != g.host.bindings.Load() {

@@ -131,8 +131,9 @@ type Options struct {
 
 	// Wrap puts a handler in front of the guest, once for each binding: for
 	// endpoints of the host's own. A ResponseWriter that it hands on must have
-	// an Unwrap method, or ReadTimeout and WriteTimeout are lost.
-	// Default: nothing in front.
+	// an Unwrap method, or ReadTimeout and WriteTimeout are lost for HTTP/2.
+	// Connections cannot be hijacked, and a request's context may end only when
+	// its client goes or the binding ends. Default: nothing in front.
 	Wrap func(guest http.Handler) http.Handler
 
 	// AccessLog is called at the end of each request to a guest.

@@ -55,6 +55,7 @@ type site struct {
 	log     *lines
 	preface chan []byte // what Serve returns
 	closing func() bool
+	ctx     context.Context
 }
 
 // lines is a log.
@@ -89,10 +90,11 @@ func open(t testing.TB, handler http.Handler, change func(*site)) *site {
 		WriteTimeout:      patience,
 		IdleTimeout:       patience,
 	}
+	s.ctx = context.Background()
 	if change != nil {
 		change(s)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(s.ctx)
 	var served sync.WaitGroup
 	served.Go(func() {
 		for {

@@ -3,6 +3,7 @@ package http1
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -214,29 +215,29 @@ func TestEnter(t *testing.T) {
 	}
 }
 
-// The context of a request ends with it, and with the server's.
+// The context of a request ends with the server's.
 func TestContext(t *testing.T) {
 	t.Parallel()
-	done := make(chan (<-chan struct{}), 1)
+	type key struct{}
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
 	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a := r.Context().Value(http.LocalAddrContextKey); a == nil || r.RemoteAddr == "" || r.Context().Value(key{}) != "value" {
+			t.Errorf("from %q to %v", r.RemoteAddr, a)
+		}
+		if r.URL.Path != "/end" {
+			return
+		}
 		if err := r.Context().Err(); err != nil {
 			t.Errorf("it has ended: %v", err)
 		}
-		if a := r.Context().Value(http.LocalAddrContextKey); a == nil || r.RemoteAddr == "" {
-			t.Errorf("from %q to %v", r.RemoteAddr, a)
-		}
-		done <- r.Context().Done()
-	}), nil)
+		cancel()
+		<-r.Context().Done()
+	}), func(s *site) { s.ctx = ctx })
 	c := dial(t, s.addr)
 	r := bufio.NewReader(c)
-	for range 2 {
-		send(t, c, "GET / HTTP/1.1\nHost: h\n\n")
+	for _, path := range []string{"/", "/end"} {
+		send(t, c, "GET "+path+" HTTP/1.1\nHost: h\n\n")
 		nextResponse(t, r, "GET")
-		select {
-		case <-<-done:
-		case <-time.After(patience):
-			t.Fatal("it does not end")
-		}
 	}
 }
 
