@@ -3,6 +3,9 @@ package devhost
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/waxosuit/waxo/capability"
@@ -202,4 +205,66 @@ func BenchmarkHostCall(b *testing.B) {
 		_, err := p.Call(context.Background(), capability.Call{Operation: "Get", Into: into})
 		return err
 	})
+}
+
+// awaited is a provider that looks how many calls the host counts as waiting.
+type awaited struct {
+	recorder
+	guest *Guest
+	away  []int64
+}
+
+func (p *awaited) Call(_ context.Context, c capability.Call) ([]byte, error) {
+	p.away = append(p.away, p.guest.away.Load())
+	if string(c.Payload) == "fail" {
+		return nil, &capability.Error{Code: capability.CodeNotFound, Message: "on purpose"}
+	}
+	return c.Into[:0], nil
+}
+
+// Calls that wait for a provider are counted, however they end.
+func TestCallsThatWaitAreCounted(t *testing.T) {
+	s, p := newSigner(t), &awaited{recorder: recorder{capability: capability.KeyValue}}
+	h := newHost(t, nil)
+	p.guest = serve(t, h, s.sign(guestModule, nil, capability.KeyValue), "1")
+	if err := h.Bind(t.Context(), s.identity(), []Bind{{Capability: capability.KeyValue, Provider: p}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, payload := range []string{"", "fail", ""} {
+		if _, err := call(t, h, hostCall(capability.KeyValue, "Get", payload)); (err != nil) != (payload == "fail") {
+			t.Errorf("%q: %v", payload, err)
+		}
+	}
+	if _, err := call(t, h, hostCall(capability.Messaging, "Publish", "")); err == nil {
+		t.Error("a call that the claims do not grant was made")
+	}
+	if !slices.Equal(p.away, []int64{1, 1, 1}) || p.guest.away.Load() != 0 {
+		t.Errorf("while they waited %d were counted, after it %d", p.away, p.guest.away.Load())
+	}
+}
+
+// A new call lets others run before it where many wait, and only then. Not
+// parallel: it wants the core for itself.
+func TestNewCallsGiveWay(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	g := &Guest{many: 2}
+	gaveWay := func() (times int) {
+		for range 100 {
+			var ran atomic.Bool
+			done := make(chan struct{})
+			go func() { ran.Store(true); close(done) }()
+			if g.giveWay(); ran.Load() {
+				times++
+			}
+			<-done
+		}
+		return times
+	}
+	if n := gaveWay(); n > 50 { // now and then the scheduler interrupts
+		t.Errorf("with nobody waiting it gave way %d times of 100", n)
+	}
+	g.away.Store(2)
+	if n := gaveWay(); n < 50 { // now and then the scheduler comes back at once
+		t.Errorf("with two waiting it gave way %d times of 100", n)
+	}
 }

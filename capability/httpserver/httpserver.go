@@ -49,7 +49,7 @@
 // 504 (deadline). In a development binding the body tells everything, as text,
 // HTML or JSON, whichever the client prefers; otherwise it has a request ID that
 // the log has too. What the client does wrong is answered without the guest: 400,
-// 408, 413, 431, 501. A client that goes away cancels the call, within half a
+// 408, 413, 417, 431, 501, 505. A client that goes away cancels the call, within half a
 // second; one that closes its sending half counts as gone, as the two cannot be
 // told apart.
 package httpserver
