@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -66,9 +67,7 @@ func TestFramingIsTheServers(t *testing.T) {
 		"hidden break": {"Content-Length": {"4\r\nX-A: 1"}},
 	} {
 		res, body, _ := answerOf(t, get, func(w http.ResponseWriter, _ *http.Request) {
-			for name, values := range header {
-				w.Header()[name] = values
-			}
+			maps.Copy(w.Header(), header)
 			write(w, "text")
 		})
 		if body != "text" || res.ContentLength != 4 || res.TransferEncoding != nil || res.Header.Get("X-A") != "" || res.Header.Get("Trailer") != "" || res.Close {
