@@ -50,7 +50,9 @@ type watch struct {
 func newWatch(timeouts ...time.Duration) *watch {
 	every := maxLook
 	for _, t := range timeouts {
-		every = min(every, max(minLook, t/looksPerTimeout))
+		if t >= 0 {
+			every = min(every, max(minLook, t/looksPerTimeout))
+		}
 	}
 	return &watch{every: every, conns: make(map[*conn]struct{})}
 }
@@ -264,11 +266,19 @@ type deadline struct {
 // so an operation either knows that its time is over, or is ended.
 func (d *deadline) enter() bool {
 	d.inUse.Add(1)
-	if d.ended.Load() {
+	if d.ended.Load() && d.isOver() {
 		d.inUse.Add(-1)
 		return false
 	}
 	return true
+}
+
+// isOver tells whether the deadline is over, and look is not just about to find
+// that it was another one.
+func (d *deadline) isOver() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ended.Load()
 }
 
 func (d *deadline) leave() { d.inUse.Add(-1) }

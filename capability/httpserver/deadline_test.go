@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -289,4 +290,31 @@ func TestClosedConnectionEndsItsContext(t *testing.T) {
 	if c.ctx.Err() == nil {
 		t.Error("it goes on")
 	}
+}
+
+// A deadline that was moved away is not met, though the one before it is over just
+// now.
+func TestMovedDeadlineIsNotMet(t *testing.T) {
+	t.Parallel()
+	d := deadline{set: func(time.Time) error { return nil }}
+	var stop atomic.Bool
+	var looks sync.WaitGroup
+	looks.Go(func() {
+		for !stop.Load() {
+			d.look(int64(time.Since(epoch)))
+		}
+	})
+	for range 200_000 {
+		d.at.Store(1)
+		if err := d.move(time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if !d.enter() {
+			t.Error("it was met")
+			break
+		}
+		d.leave()
+	}
+	stop.Store(true)
+	looks.Wait()
 }

@@ -37,7 +37,7 @@ func (h *guestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if _, ok := w.(http1.ResponseWriter); !ok { // which does so itself
 		// Fails where Wrap has hidden the connection, as documented.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.options.WriteTimeout))
+		_ = http.NewResponseController(w).SetWriteDeadline(in(h.options.WriteTimeout))
 	}
 	if access.Build != "" {
 		w.Header().Set(BuildHeader, access.Build)
@@ -56,6 +56,14 @@ func (h *guestHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if access.Status == StatusClientGone {
 		panic(http.ErrAbortHandler) // net/http's way to end a request without an answer
 	}
+}
+
+// in is a deadline that is so far away, or none where limit is negative.
+func in(limit time.Duration) time.Time {
+	if limit < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(limit)
 }
 
 // ask reads the request and gets the guest's answer to it.

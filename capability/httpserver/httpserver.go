@@ -87,7 +87,7 @@ const version = "0.1.0"
 
 // Options configure a Provider. A field that is zero has its default. The four
 // timeouts for clients may come late, by a twentieth of the shortest, at most by
-// 250 ms.
+// 250 ms; those that are negative never come.
 type Options struct {
 	// Logger gets one line for each request that failed: errors of ours and
 	// of the guest at level error, the client's at warn. Default: discarded.

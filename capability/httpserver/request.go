@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 	"unicode/utf8"
 
 	"github.com/waxosuit/waxo/capability"
@@ -63,7 +62,7 @@ func (x *exchange) encode(w http.ResponseWriter, r *http.Request, path string, m
 	if _, ok := w.(http1.ResponseWriter); !ok && r.Body != http.NoBody { // which does so itself
 		// net/http lifts it at the end of the body. It fails where Wrap has
 		// hidden the connection, as documented.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.options.ReadTimeout))
+		_ = http.NewResponseController(w).SetReadDeadline(in(h.options.ReadTimeout))
 	}
 	length := r.ContentLength
 	switch {

@@ -138,20 +138,23 @@ func (s *server) serve() {
 	}
 }
 
-// serveConn serves a connection to its end.
+// serveConn serves a connection to its end, however its handlers end.
 func (s *server) serveConn(c *conn) {
+	handed := false
+	defer func() {
+		if !handed {
+			_ = c.Close() // nobody is left to hear of it
+			c.Enter(http.StateClosed)
+		}
+	}()
 	isSocket := c.socket.raw != nil
 	if isSocket {
 		c.replay = s.http1.Serve(c.ctx, c)
 	}
 	if !isSocket || c.replay != nil {
 		s.serveOthers.Do(func() { go s.netHTTP.Serve(s.others) }) //nolint:errcheck // ends when the others are closed
-		if s.others.add(c) {
-			return
-		}
+		handed = s.others.add(c)
 	}
-	_ = c.Close() // nobody is left to hear of it
-	c.Enter(http.StateClosed)
 }
 
 // ServeHTTP is in front of every request.

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -172,6 +174,113 @@ func TestDrainAmongNewConnections(t *testing.T) {
 		close(stop)
 		for range cap(stopped) {
 			<-stopped
+		}
+	}
+}
+
+// wrapped serves with a handler that stands in front of a guest that is not asked.
+func wrapped(t *testing.T, handler http.HandlerFunc, o Options) *site {
+	t.Helper()
+	o.Wrap = func(http.Handler) http.Handler { return handler }
+	return open(t, never(t), o, false)
+}
+
+// A handler that ends its goroutine leaves nothing behind that a drain waits for.
+func TestHandlerThatEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	s := wrapped(t, func(http.ResponseWriter, *http.Request) { runtime.Goexit() }, Options{})
+	if got := s.raw(t, "GET / HTTP/1.1\nHost: h\n\n"); got != "" {
+		t.Errorf("got %q", got)
+	}
+	if err := s.Unbind(t.Context(), bindingID); err != nil {
+		t.Error(err)
+	}
+}
+
+// A drain does not cut an answer short whose request was not read to its end.
+func TestDrainLetsAnswersOut(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 20
+	called, release := make(chan struct{}), make(chan struct{})
+	s := wrapped(t, func(w http.ResponseWriter, _ *http.Request) {
+		close(called)
+		<-release
+		_, _ = w.Write(bytes.Repeat([]byte("x"), size)) // what arrives is looked at
+	}, Options{})
+	c := s.dial(t).(*net.TCPConn)
+	if err := c.SetReadBuffer(32 << 10); err != nil {
+		t.Fatal(err)
+	}
+	send(t, c, "POST / HTTP/1.1\nHost: h\nContent-Length: 900000\n\nsome of it")
+	<-called
+	unbound := make(chan error, 1)
+	go func() { unbound <- s.Unbind(t.Context(), bindingID) }()
+	for server := s.servers[bindingID]; os.Getenv(noSockets) == "" && !server.closing.Load(); {
+		runtime.Gosched()
+	}
+	close(release)
+	go func() { _, _ = c.Write(make([]byte, 500_000)) }() // more than the server reads for the connection's sake
+	res, body := response(t, bufio.NewReader(c), "POST")
+	if res.StatusCode != 200 || len(body) != size || !res.Close {
+		t.Errorf("got %s, %d bytes", res.Status, len(body))
+	}
+	_ = c.Close()
+	if err := <-unbound; err != nil {
+		t.Error(err)
+	}
+}
+
+// odd reads and writes in its own way.
+type odd struct{ *net.TCPConn }
+
+func (c odd) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	for i := range b[:n] {
+		b[i] ^= 1
+	}
+	return n, err
+}
+
+func (c odd) Write(b []byte) (int, error) {
+	b = bytes.Clone(b)
+	for i := range b {
+		b[i] ^= 1
+	}
+	return c.TCPConn.Write(b)
+}
+
+type oddListener struct{ net.Listener }
+
+func (l oddListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return odd{c.(*net.TCPConn)}, nil
+}
+
+// What a listener makes of a socket is not gone around.
+func TestConnectionsWithWaysOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := open(t, answers(&httppb.Response{Body: []byte("done")}), Options{Listen: func(ctx context.Context, network, address string) (net.Listener, error) {
+		l, err := new(net.ListenConfig).Listen(ctx, network, address)
+		return oddListener{l}, err
+	}}, false)
+	c := odd{s.dial(t).(*net.TCPConn)}
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if res, body := response(t, bufio.NewReader(c), "GET"); res.StatusCode != 200 || body != "done" {
+		t.Errorf("got %s %q", res.Status, body)
+	}
+}
+
+func TestNegativeTimeouts(t *testing.T) {
+	t.Parallel()
+	s := open(t, answers(&httppb.Response{Body: []byte("done")}), Options{ReadHeaderTimeout: -1, ReadTimeout: -1, WriteTimeout: -1, IdleTimeout: -1}, false)
+	for range 2 {
+		if _, body := s.get(t, "/"); body != "done" {
+			t.Errorf("got %q", body)
 		}
 	}
 }

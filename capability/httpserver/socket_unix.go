@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 
 	"github.com/waxosuit/waxo/capability/internal/sock"
@@ -15,18 +16,24 @@ import (
 type socket struct {
 	raw syscall.RawConn // nil where the connection is no socket
 
-	// A read and a write that are under way. One goroutine at a time does either.
-	in     []byte
-	inN    int
-	inErr  error
-	out    []byte
-	outErr error
-	steps  struct{ read, write func(fd uintptr) bool } // which would be allocated each time
+	// A read and a write that are under way.
+	reading, writing sync.Mutex
+	in               []byte
+	inN              int
+	inErr            error
+	out              []byte
+	outErr           error
+	steps            struct{ read, write func(fd uintptr) bool } // which would be allocated each time
 }
 
 func (c *conn) setSocket() {
-	s, ok := c.Conn.(syscall.Conn)
-	if !ok {
+	var s syscall.Conn
+	switch inner := c.Conn.(type) { // and no other: one that embeds them may read and write in its own way
+	case *net.TCPConn:
+		s = inner
+	case *net.UnixConn:
+		s = inner
+	default:
 		return
 	}
 	if raw, err := s.SyscallConn(); err == nil {
@@ -38,6 +45,8 @@ func (c *conn) setSocket() {
 // readSocket reads. The caller has entered the deadline.
 func (c *conn) readSocket(b []byte) (int, error) {
 	s := &c.socket
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	s.in = b
 	err := s.raw.Read(s.steps.read)
 	s.in = nil
@@ -68,6 +77,8 @@ func (c *conn) readStep(fd uintptr) (done bool) {
 // writeSocket writes. The caller has entered the deadline.
 func (c *conn) writeSocket(b []byte) (int, error) {
 	s := &c.socket
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	s.out = b
 	err := s.raw.Write(s.steps.write)
 	n := len(b) - len(s.out)

@@ -57,17 +57,26 @@ func (b *requestBody) discard() bool {
 	return b.ended
 }
 
+// expectation is that of a client which waits for consent before it sends its body.
+type expectation struct {
+	is bool // there is one
+
+	mu      sync.Mutex // held while something is sent that may come before the answer
+	settled bool       // consent was given, or there will be none
+}
+
 // consent tells a client that waits to send its body.
 func (w *response) consent() error {
-	if !w.expected.Load() {
+	e := &w.expects
+	if !e.is {
 		return nil
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.expected.Load() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.settled {
 		return nil
 	}
-	w.expected.Store(false)
+	e.settled = true
 	setDeadline(w.conn.SetWriteDeadline, w.server.WriteTimeout)
 	_, err := io.WriteString(w.conn, "HTTP/1.1 100 Continue\r\n\r\n")
 	return err
@@ -76,13 +85,28 @@ func (w *response) consent() error {
 // withdrawConsent keeps consent from being given once the answer has begun. A
 // client that still waits for it may send its body or not: its connection ends.
 func (w *response) withdrawConsent() {
-	if !w.expected.Load() {
+	e := &w.expects
+	if !e.is {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.expected.Load() {
-		w.expected.Store(false)
-		w.closes = true
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w.closes = w.closes || !e.settled
+	e.settled = true
+}
+
+// sendHints sends a response that comes before the answer (RFC 9110, 15.2).
+func (w *response) sendHints(status int) {
+	e := &w.expects
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if status == http.StatusContinue {
+		if e.settled {
+			return
+		}
+		e.settled = true
 	}
+	w.writeStatus(status)
+	_ = w.header.WriteSubset(&w.head, ours) // a buffer takes everything
+	_, _ = w.send(nil, "\r\n")
 }

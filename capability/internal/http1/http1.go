@@ -40,7 +40,8 @@ const (
 	maxLinger  = 1 << 20
 )
 
-// Server has what connections are served with. All fields must be set.
+// Server has what connections are served with. All fields must be set; of the
+// timeouts, those that are negative never end.
 type Server struct {
 	Handler   http.Handler
 	Logger    *slog.Logger // of panics and of misuse of a ResponseWriter
@@ -88,7 +89,9 @@ func (s *Server) Serve(ctx context.Context, c Conn) (http2 []byte) {
 		r.remote = remote.String()
 	}
 	r.ctx = context.WithValue(ctx, http.LocalAddrContextKey, c.LocalAddr())
-	return r.serve()
+	http2 = r.serve()
+	r.ended = true
+	return http2
 }
 
 // requests are those on one connection.
@@ -102,18 +105,18 @@ type requests struct {
 	head   bytes.Buffer // of an answer, and then all of it
 	body   []byte       // of an answer, as far as it waits
 	fields []byte       // headers of an answer that has not begun
+	ended  bool         // the last handler has returned
 }
 
 // end is deferred.
 func (r *requests) end() {
-	if v := recover(); v != nil {
-		if v != http.ErrAbortHandler { // net/http's way to end a request without an answer
-			r.server.Logger.Error("panic serving HTTP", "client", r.remote, "panic", v, "stack", string(debug.Stack()))
-		}
-		return // who knows who reads from buf
+	if v := recover(); v != nil && v != http.ErrAbortHandler { // net/http's way to end a request without an answer
+		r.server.Logger.Error("panic serving HTTP", "client", r.remote, "panic", v, "stack", string(debug.Stack()))
 	}
-	r.buf.Reset(nil)
-	r.server.readers.Put(r.buf)
+	if r.ended { // else who knows who reads from buf
+		r.buf.Reset(nil)
+		r.server.readers.Put(r.buf)
+	}
 }
 
 func (r *requests) serve() (http2 []byte) {
@@ -163,10 +166,14 @@ func (r *requests) skipBlank() {
 	}
 }
 
-// setDeadline sets one that is so far away. Where it fails, so do the reads and
-// writes after it.
+// setDeadline sets one that is so far away; a limit that is negative is none. Where
+// it fails, so do the reads and writes after it.
 func setDeadline(set func(time.Time) error, limit time.Duration) {
-	_ = set(time.Now().Add(limit))
+	var at time.Time
+	if limit >= 0 {
+		at = time.Now().Add(limit)
+	}
+	_ = set(at)
 }
 
 // http2 returns what the client has sent, where that begins as HTTP/2 does.
@@ -196,7 +203,7 @@ func (r *requests) answer(request *http.Request) (more bool) {
 		w.closes = true
 		w.WriteHeader(http.StatusExpectationFailed)
 	default:
-		w.expected.Store(expectation != "" && w.request != nil && request.ProtoAtLeast(1, 1))
+		w.expects.is = expectation != "" && w.request != nil && request.ProtoAtLeast(1, 1)
 		r.server.Handler.ServeHTTP(w, request)
 	}
 	w.finish()
@@ -216,11 +223,9 @@ func (r *requests) refuse(f *refusal) {
 	r.linger()
 }
 
-// linger lets the client read an answer to what it has not sent to its end.
+// linger lets the client read an answer to what it has not sent to its end. The
+// connection is not idle until then: to close it would cut the answer short.
 func (r *requests) linger() {
-	if !r.conn.Enter(http.StateIdle) {
-		return
-	}
 	if err := r.conn.CloseWrite(); err != nil {
 		return
 	}

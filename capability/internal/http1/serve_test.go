@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -238,6 +239,30 @@ func TestContext(t *testing.T) {
 	for _, path := range []string{"/", "/end"} {
 		send(t, c, "GET "+path+" HTTP/1.1\nHost: h\n\n")
 		nextResponse(t, r, "GET")
+	}
+}
+
+// A handler that ends its goroutine ends its connection, and no buffer that it may
+// still read from is used again.
+func TestGoexit(t *testing.T) {
+	t.Parallel()
+	s := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { runtime.Goexit() }), nil)
+	if got := raw(t, s.addr, "POST / HTTP/1.1\nHost: h\nContent-Length: 3\n\nab"); got != "" {
+		t.Errorf("got %q", got)
+	}
+	if buf := s.readers.Get(); buf != nil {
+		t.Error("its buffer is kept")
+	}
+}
+
+func TestNegativeTimeouts(t *testing.T) {
+	t.Parallel()
+	s := open(t, http.NotFoundHandler(), func(s *site) {
+		s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = -1, -1, -1, -1
+	})
+	got := raw(t, s.addr, "POST / HTTP/1.1\nHost: h\nContent-Length: 1\n\naGET / HTTP/1.1\nHost: h\n\n")
+	if strings.Count(got, "HTTP/1.1 404 ") != 2 {
+		t.Errorf("got %q", got)
 	}
 }
 

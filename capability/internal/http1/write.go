@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -50,11 +48,7 @@ type response struct {
 	deadline bool                                       // the handler has set the one for writing
 	known    struct{ contentType, encoding, date bool } // headers that it has set
 	err      error                                      // of the connection
-
-	// Where the client waits for consent to send its body, expected is set and mu
-	// keeps it from getting in between of the answer.
-	mu       sync.Mutex
-	expected atomic.Bool
+	expects  expectation
 }
 
 var _ ResponseWriter = (*response)(nil)
@@ -88,10 +82,8 @@ func (w *response) WriteHeader(status int) {
 	}
 	w.head.Reset()
 	if status < 200 && status != http.StatusSwitchingProtocols {
-		if w.to.ProtoAtLeast(1, 1) { // RFC 9110, 15.2
-			w.writeStatus(status)
-			_ = w.header.WriteSubset(&w.head, ours) // a buffer takes everything
-			_, _ = w.send(nil, "\r\n")
+		if w.to.ProtoAtLeast(1, 1) {
+			w.sendHints(status)
 		}
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,48 @@ func TestConsent(t *testing.T) {
 		if res, body := nextResponse(t, r, "POST"); body != "abc" || res.Close {
 			t.Errorf("%s: got %s %q", path, res.Status, body)
 		}
+	}
+}
+
+// Consent does not get in between of an answer that another goroutine of the handler
+// sends, nor after it.
+func TestConsentBesideTheAnswer(t *testing.T) {
+	t.Parallel()
+	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			_, _ = r.Body.Read(make([]byte, 10))
+		}()
+		runtime.Gosched()
+		if r.URL.Path == "/hints" {
+			w.WriteHeader(http.StatusEarlyHints)
+		}
+		flush(w)
+		<-read
+	}), nil)
+	for i := range 300 {
+		path := []string{"/", "/hints"}[i%2]
+		got := raw(t, s.addr, "POST "+path+" HTTP/1.1\nHost: h\nConnection: close\nContent-Length: 3\nExpect: 100-continue\n\nabc")
+		consent, answer := strings.Index(got, "HTTP/1.1 100 Continue\r\n\r\n"), strings.Index(got, "HTTP/1.1 200 OK\r\n")
+		if answer < 0 || consent > answer || strings.Count(got, "HTTP/1.1 ") > 3 {
+			t.Fatalf("got %q", got)
+		}
+	}
+}
+
+// A handler that gives consent itself, as a proxy does, is not helped.
+func TestOneConsent(t *testing.T) {
+	t.Parallel()
+	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusContinue)
+		w.WriteHeader(http.StatusContinue)
+		b, _ := io.ReadAll(r.Body)
+		write(w, string(b))
+	}), nil)
+	got := raw(t, s.addr, "POST / HTTP/1.1\nHost: h\nContent-Length: 3\nExpect: 100-continue\n\nabc")
+	if strings.Count(got, "100 Continue") != 1 || !strings.HasSuffix(got, "\r\n\r\nabc") || strings.Contains(got, "Connection: close") {
+		t.Errorf("got %q", got)
 	}
 }
 
