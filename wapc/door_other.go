@@ -2,11 +2,16 @@
 
 package wapc
 
-import "runtime"
+import (
+	"runtime"
+	"time"
+)
 
 // door lets the scheduler run something else. Where the poller does not know
 // pipes, that must do.
-type door struct{}
+type door struct {
+	offered time.Duration // when the core was offered last
+}
 
 func (*door) pass() { runtime.Gosched() }
 

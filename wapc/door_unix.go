@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 )
 
 // door is a pipe, to go through the scheduler's poller with.
@@ -14,6 +15,7 @@ type door struct {
 	raw     syscall.RawConn // of out
 	written bool
 	b       [1]byte
+	offered time.Duration // when the core was offered last
 }
 
 // pass returns when the poller has found the pipe ready, and so everything else

@@ -130,3 +130,22 @@ func TestTheLateDoNotWait(t *testing.T) {
 		t.Error("it waits for a turn")
 	}
 }
+
+// The core is offered to other programs now and then, and not with every slice.
+func TestCourtesy(t *testing.T) {
+	d := new(door)
+	defer d.close()
+	var offers []time.Duration
+	for at := courtesy; at < 10*courtesy; at += slice {
+		if d.owesCourtesy(at) {
+			offers = append(offers, at)
+		}
+	}
+	if len(offers) != 9 || offers[0] != courtesy || offers[8] != 9*courtesy {
+		t.Errorf("offered at %v", offers)
+	}
+	before := now()
+	if at := d.yield(before); at < before || d.offered < before {
+		t.Errorf("at %v it came back at %v, with an offer at %v", before, at, d.offered)
+	}
+}
