@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waxosuit/waxo/capability/internal/sock"
 )
 
 // The deadlines of a connection move several times for each request, and as a rule
@@ -204,7 +206,7 @@ func (c *conn) WriteBuffers(b *net.Buffers) (int64, error) {
 	if !c.write.enter() {
 		return 0, os.ErrDeadlineExceeded
 	}
-	n, err := b.WriteTo(c.Conn)
+	n, err := sock.WriteBuffers(c.Conn, b)
 	c.write.leave()
 	return n, err
 }

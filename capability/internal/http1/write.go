@@ -44,11 +44,12 @@ type response struct {
 	sent     bool // the head is on its way
 	bodyless bool // no body is sent
 	chunked  bool
-	closes   bool                                       // the connection ends after this
-	deadline bool                                       // the handler has set the one for writing
-	known    struct{ contentType, encoding, date bool } // headers that it has set
-	err      error                                      // of the connection
+	closes   bool  // the connection ends after this
+	deadline bool  // the handler has set the one for writing
+	err      error // of the connection
 	expects  expectation
+
+	known struct{ contentType, encoding, date bool } // headers that the handler has set
 }
 
 var _ ResponseWriter = (*response)(nil)
