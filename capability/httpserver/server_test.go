@@ -26,18 +26,11 @@ func TestWithoutSockets(t *testing.T) {
 	if os.Getenv(noSockets) != "" {
 		t.Skip("this is the other run")
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test", "-test.short="+shortFlag())
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test")
 	cmd.Env = append(os.Environ(), noSockets+"=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-}
-
-func shortFlag() string {
-	if testing.Short() {
-		return "true"
-	}
-	return "false"
 }
 
 // failingListener fails, before it accepts.
