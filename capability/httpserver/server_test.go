@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/waxosuit/waxo/capability/payload/httppb"
 )
@@ -275,5 +276,26 @@ func TestNegativeTimeouts(t *testing.T) {
 		if _, body := s.get(t, "/"); body != "done" {
 			t.Errorf("got %q", body)
 		}
+	}
+}
+
+// A drain ends connections that are kept alive and wait for a request.
+func TestDrainEndsIdleConnections(t *testing.T) {
+	t.Parallel()
+	s := open(t, answers(&httppb.Response{Body: []byte("done")}), Options{DrainTimeout: time.Hour}, false)
+	c := s.dial(t)
+	r := bufio.NewReader(c)
+	send(t, c, "GET / HTTP/1.1\nHost: h\n\n")
+	if res, _ := response(t, r, "GET"); res.Close {
+		t.Fatal("the connection is not kept")
+	}
+	unbound := make(chan error, 1)
+	go func() { unbound <- s.Unbind(t.Context(), bindingID) }()
+	if b, err := io.ReadAll(r); err != nil || len(b) > 0 {
+		t.Errorf("then %q %v", b, err)
+	}
+	_ = c.Close() // which ends the drain in any case
+	if err := <-unbound; err != nil {
+		t.Error(err)
 	}
 }
