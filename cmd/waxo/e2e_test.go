@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -403,7 +402,7 @@ func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	main := filepath.Join(dir, "hello", "main.go")
 	p := dev(t, dir, "hello")
-	edit(t, main, "return answer(count), nil", "for count != \"\" {\n\t}\n\treturn answer(count), nil")
+	edit(t, main, "return answer(count), nil", "println(\"it hangs\")\n\tfor count != \"\" {\n\t}\n\treturn answer(count), nil")
 	p.wait(workbench.KindServing)
 	p.hang()
 	edit(t, main, `{"count":`, `{"total":`) // the call stays with the build that it began on
@@ -430,15 +429,18 @@ func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
 	}
 }
 
-// hang sends a request that is never answered.
+// hang sends a request that is never answered, and returns when the guest says
+// that it has it.
 func (p *process) hang() {
 	p.t.Helper()
-	sent := make(chan struct{})
-	request, err := http.NewRequest("GET", p.url, nil)
+	request, err := http.NewRequestWithContext(p.t.Context(), "GET", p.url, nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }}
-	go http.DefaultClient.Do(request.WithContext(httptrace.WithClientTrace(p.t.Context(), trace)))
-	<-sent
+	go http.DefaultClient.Do(request)
+	for began := time.Now(); !strings.Contains(p.all.String(), "it hangs"); time.Sleep(time.Millisecond) {
+		if time.Since(began) > patience {
+			p.t.Fatal("the guest does not get the request")
+		}
+	}
 }
