@@ -123,6 +123,18 @@ func left(t *testing.T, engine *client.Client, session string) string {
 	return fmt.Sprintf("%d networks, %d containers: %s", len(networks.Items), len(list.Items), strings.Join(names, ", "))
 }
 
+// reaperMissing says why there is no reaper that runs.
+func reaperMissing(t *testing.T, engine *client.Client, session string) string {
+	t.Helper()
+	filter := make(client.Filters).Add("label", "org.testcontainers.reaper=true", "org.testcontainers.sessionId="+session)
+	list, err := engine.ContainerList(t.Context(), client.ContainerListOptions{Filters: filter})
+	must(t, err)
+	if len(list.Items) == 0 {
+		return "no reaper"
+	}
+	return ""
+}
+
 // eventually waits until what is wrong is empty.
 func eventually(t *testing.T, within time.Duration, wrong func() string) {
 	t.Helper()
@@ -171,6 +183,9 @@ func TestKilled(t *testing.T) {
 			p = all[0]
 			return ""
 		})
+		if killCompanion { // else nobody is left to remove a reaper that was only just made
+			eventually(t, time.Minute, func() string { return reaperMissing(t, engine, p.session) })
+		}
 		if !ready {
 			<-time.After(rand.N(1500 * time.Millisecond))
 		}

@@ -47,7 +47,7 @@ The shortest way in, from an empty folder to a guest that serves and reloads:
 		root.AddCommand(a.RunCommand("waxo run"))
 		return root
 	}
-	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.testCommand(), a.execCommand(), a.conformanceCommand(), a.generateCommand(), a.RunCommand("waxo run"),
+	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.testCommand(), a.execCommand(), a.invokeCommand(), a.conformanceCommand(), a.generateCommand(), a.RunCommand("waxo run"),
 		a.inspectCommand(), a.verifyCommand(), a.signCommand(), a.keysCommand(), a.stateCommand(), a.providersCommand(), a.faultCommand(), a.versionCommand())
 	return root
 }

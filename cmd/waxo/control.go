@@ -67,5 +67,6 @@ func (a *app) steer(p *project.Project, f *devFlags, c *connect.Connections, fau
 		return struct{}{}, c.Export(ctx, r.Folder)
 	}))
 	mux.Handle(requestFault, serveFaults(faults))
+	mux.Handle(requestInvoke, serveInvocations(w.Host()))
 	return control.Serve(dir, mux)
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/waxosuit/waxo/cmd/internal/cli"
 	"github.com/waxosuit/waxo/devhost/build"
 	devproject "github.com/waxosuit/waxo/devhost/project"
-	"github.com/waxosuit/waxo/testscripts/project"
 )
 
 // execFlags are the flags of waxo exec.
@@ -93,19 +92,12 @@ func (a *app) exec(cmd *cobra.Command, f *execFlags, args []string) (err error) 
 		return err
 	}
 	defer func() { a.tellOf(cli.Within(ctx, closing)) }()
-	guest, err := project.Build(ctx, p, build.New(nil), false)
+	guest, err := a.buildGuest(ctx, p, build.New(nil), cli.Quiet(cmd))
 	if err != nil {
 		return toolchainWords(err)
 	}
-	fmt.Fprint(a.Err, guest.Output)
-	if opts.Log, err = a.Logger("text", !f.verbose); err != nil {
-		return err
-	}
-	if f.verbose {
-		opts.Console = func(line string) { opts.Log.Info(line) }
-	}
 	opts.Address = net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port))
-	s, err := project.NewStand(opts)
+	s, err := a.newStand(opts, f.verbose)
 	if err != nil {
 		return err
 	}

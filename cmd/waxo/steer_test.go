@@ -65,6 +65,41 @@ func TestStateIsCarriedAway(t *testing.T) {
 	p.expect("GET", "/", `{"count":1}`)
 }
 
+// TestInvokeWhileItServes: the guest that serves is called, with what it keeps, but
+// not where other providers are asked for; its failures are told with what helps.
+func TestInvokeWhileItServes(t *testing.T) {
+	dir := t.TempDir()
+	project := filepath.Join(dir, "hello")
+	p := dev(t, dir, "hello")
+	p.expect("POST", "/", `{"count":1}`)
+	const post = `{"method": "POST", "path": "/"}`
+	if output, status := ask(t, project, "invoke", "HandleRequest", post); status != 0 || !strings.Contains(output, `{\"count\":2}`) ||
+		!strings.Contains(output, "of hello in the waxo dev that runs") {
+		t.Errorf("status %d, %s", status, output)
+	}
+	if output, status := ask(t, project, "invoke", "-q", "HandleRequest", post, "--providers", "embedded"); status != 0 || !strings.Contains(output, `{\"count\":1}`) ||
+		!strings.HasPrefix(output, "{") {
+		t.Errorf("of its own: status %d, %s", status, output)
+	}
+	// Larger than what fits into a line, or into what a server takes by default.
+	body := filepath.Join(dir, "large.json")
+	if err := os.WriteFile(body, []byte(`{"method": "PUT", "path": "/", "body": {"text": "`+strings.Repeat("x", 20<<20)+`"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if output, status := ask(t, project, "invoke", "HandleRequest", "@"+body); status != 0 || !strings.Contains(output, `"status_code": 405`) {
+		t.Errorf("large: status %d, %.300s", status, output)
+	}
+	p.expect("GET", "/", `{"count":2}`)
+	edit(t, filepath.Join(project, "main.go"), `return answer(count), nil`, "var none *int\n\t*none = 1\n\treturn answer(count), nil")
+	p.wait(workbench.KindServing)
+	if output, status := ask(t, project, "invoke", "HandleRequest", `{"method": "GET", "path": "/"}`); status != 1 || !strings.Contains(output, "waxo: guest: panic: ") {
+		t.Errorf("a panic: status %d, %s", status, output)
+	}
+	if output, status := ask(t, project, "invoke", "DeliverEvent"); status != 1 || !strings.Contains(output, "waxo: denied: ") {
+		t.Errorf("a denial: status %d, %s", status, output)
+	}
+}
+
 // TestProvidersWhileItServes: where the services are is told and changed from
 // outside; what cannot be started leaves the ones before.
 func TestProvidersWhileItServes(t *testing.T) {

@@ -162,15 +162,21 @@ func (t *tests) scripts() ([]*script.Script, error) {
 const slowBuild = 3 * time.Second
 
 func (t *tests) build(ctx context.Context) (*project.Guest, error) {
-	if !t.quiet {
+	return t.app.buildGuest(ctx, t.project, t.builder, t.quiet)
+}
+
+// buildGuest builds a project's guest for this run alone, and passes the toolchain's
+// words on.
+func (a *app) buildGuest(ctx context.Context, p *devproject.Project, b *build.Builder, quiet bool) (*project.Guest, error) {
+	if !quiet {
 		waiting := time.AfterFunc(slowBuild, func() {
-			fmt.Fprintln(t.app.Err, "still building: a toolchain's first build for WebAssembly compiles its standard library too")
+			fmt.Fprintln(a.Err, "still building: a toolchain's first build for WebAssembly compiles its standard library too")
 		})
 		defer waiting.Stop()
 	}
-	guest, err := project.Build(ctx, t.project, t.builder, false)
+	guest, err := project.Build(ctx, p, b, false)
 	if err == nil {
-		fmt.Fprint(t.app.Err, guest.Output)
+		fmt.Fprint(a.Err, guest.Output)
 	}
 	return guest, err
 }
@@ -226,4 +232,18 @@ func (a *app) stand(cmd *cobra.Command, providers string, plugins *cli.PluginFla
 	return s, func(ctx context.Context) error {
 		return errors.Join(companions.Close(ctx), engine.Close(ctx))
 	}, nil
+}
+
+// newStand makes a stand for guests that are called by people or by programs of
+// theirs: what is logged is told if it is a warning or an error, or if verbose.
+func (a *app) newStand(opts *project.StandOptions, verbose bool) (*project.Stand, error) {
+	log, err := a.Logger("text", !verbose)
+	if err != nil {
+		return nil, err
+	}
+	opts.Log = log
+	if verbose {
+		opts.Console = func(line string) { log.Info(line) }
+	}
+	return project.NewStand(opts)
 }

@@ -30,8 +30,9 @@ const prefix = "/v1/"
 // pingRequest is the request that every server answers.
 const pingRequest = "ping"
 
-// maxMessage bounds requests and answers, in bytes.
-const maxMessage = 4 << 20
+// maxMessage bounds requests and answers, in bytes. The largest bodies that hosts
+// take without being told otherwise fit, in base64.
+const maxMessage = 64 << 20
 
 // announcement is what the file holds.
 type announcement struct {

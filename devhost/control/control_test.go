@@ -49,7 +49,12 @@ func TestCall(t *testing.T) {
 		}
 		return s.A + s.B, nil
 	}))
+	mux.Handle("repeat", control.Typed(func(_ context.Context, n int) (any, error) { return strings.Repeat("x", n), nil }))
 	c := dial(t, dir)
+	var longest string
+	if err := c.Call(t.Context(), "repeat", 64<<20-2, &longest); err != nil || len(longest) != 64<<20-2 {
+		t.Errorf("%d bytes, %v", len(longest), err)
+	}
 	var got int
 	if err := c.Call(t.Context(), "add", sum{1, 2}, &got); err != nil || got != 3 {
 		t.Errorf("1 + 2 = %d, %v", got, err)
@@ -64,7 +69,8 @@ func TestCall(t *testing.T) {
 		{"add", "text", "cannot be read"},
 		{"subtract", sum{}, `cannot do "subtract"`},
 		{"", sum{}, `cannot do ""`},
-		{"add", strings.Repeat("x", 4<<20-1), "too large"},
+		{"add", strings.Repeat("x", 64<<20-1), "too large"},
+		{"repeat", 64<<20 - 1, "the answer has 67108865 bytes, the limit is 67108864"},
 	} {
 		err := c.Call(t.Context(), test.name, test.request, nil)
 		if !errors.As(err, new(*control.Error)) || !strings.Contains(err.Error(), test.want) {

@@ -174,6 +174,9 @@ func answer(w http.ResponseWriter, status int, v any) {
 	if err != nil {
 		status, data = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be encoded"}`)
 	}
+	if len(data) > maxMessage {
+		status, data = http.StatusInternalServerError, fmt.Appendf(nil, `{"error":"the answer has %d bytes, the limit is %d"}`, len(data), maxMessage)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	w.Write(data) //nolint:errcheck // the client has gone

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -90,6 +91,9 @@ func (e engine) provide(ctx context.Context, image string) error {
 	return nil
 }
 
+// reaperTimeout is how long the reaper may take to run.
+const reaperTimeout = time.Minute
+
 // ensureReaper starts the reaper of this session before there is anything to
 // reap. Left to itself testcontainers-go starts it after the first container was
 // made, and what dies in between leaves that one behind.
@@ -100,6 +104,11 @@ func (e engine) ensureReaper(ctx context.Context) error {
 	if err := e.provide(ctx, images.Reaper); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := steadily(ctx, reaperTimeout)
+	defer cancel()
 	//lint:ignore SA1019 nothing else starts it beforehand
 	_, err := testcontainers.NewReaper(ctx, testcontainers.SessionID(), e.provider, "")
 	return err

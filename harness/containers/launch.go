@@ -59,9 +59,14 @@ func (e engine) launch(ctx context.Context, k kind, o Options, p *place) (*Servi
 			return nil, err
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	s, err := e.create(ctx, k, o, p)
+	creating, created := steadily(ctx, o.Timeout)
+	defer created()
+	s, err := e.create(creating, k, o, p)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +74,13 @@ func (e engine) launch(ctx context.Context, k kind, o Options, p *place) (*Servi
 		return nil, errors.Join(err, s.abandon())
 	}
 	return s, nil
+}
+
+// steadily returns a context that does not end with ctx, but within limit. What the
+// engine is asked to make is waited for: it may make it even if nobody waits any
+// more, and then nobody would remove it.
+func steadily(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }
 
 // containerName names a container for people, and those with a key for others who

@@ -2,7 +2,6 @@ package project
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -121,11 +120,11 @@ func (c *call) encode(id, name string, given []string, toGuest bool) (registry.O
 			return operation, nil, err
 		}
 	}
-	message := operation.Request()
-	if err := registry.UnmarshalJSON([]byte(text), message); err != nil {
+	payload, err := operation.EncodeRequest([]byte(text))
+	if err != nil {
 		return operation, nil, usage{err}
 	}
-	return operation, message.AppendProto(nil), nil
+	return operation, payload, nil
 }
 
 func operations(id string, toGuest bool) string {
@@ -147,9 +146,9 @@ func (c *call) decode(operation registry.Operation, answer []byte) error {
 		c.print(string(answer))
 		return nil
 	}
-	message := operation.Response()
-	if err := message.UnmarshalProto(answer); err != nil {
-		return fmt.Errorf("the answer of %s cannot be decoded: %w", operation.Name, err)
+	message, err := operation.DecodeResponse(answer)
+	if err != nil {
+		return err
 	}
 	text, err := registry.MarshalJSON(message)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/waxosuit/waxo/capability/payload/extraspb"
 )
@@ -19,12 +20,17 @@ import (
 // MarshalJSON writes a message in the JSON mapping of proto3, with the fields'
 // own names, in their order, without those that have their default: 64-bit
 // integers are strings, bytes are base64, enumerations are the names of values.
-func MarshalJSON(m Message) ([]byte, error) {
-	var b bytes.Buffer
-	if err := writeMessage(&b, reflect.ValueOf(m).Elem()); err != nil {
+func MarshalJSON(m Message) ([]byte, error) { return marshal(m, &writer{}) }
+
+// MarshalText does as MarshalJSON, for people: bytes that are UTF-8 are written
+// {"text": "..."}, which UnmarshalJSON reads.
+func MarshalText(m Message) ([]byte, error) { return marshal(m, &writer{text: true}) }
+
+func marshal(m Message, w *writer) ([]byte, error) {
+	if err := w.message(reflect.ValueOf(m).Elem()); err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
-	return b.Bytes(), nil
+	return w.Bytes(), nil
 }
 
 // UnmarshalJSON replaces m with what data says, in the JSON mapping of proto3. As
@@ -33,10 +39,7 @@ func MarshalJSON(m Message) ([]byte, error) {
 // that the message does not have is an error, which names those that it has.
 func UnmarshalJSON(data []byte, m Message) error {
 	reflect.ValueOf(m).Elem().SetZero()
-	if err := readMessage(data, reflect.ValueOf(m).Elem()); err != nil {
-		return fmt.Errorf("registry: %w", err)
-	}
-	return nil
+	return readMessage(data, reflect.ValueOf(m).Elem())
 }
 
 // A field of a message. A oneof's fields are told apart by another field of the
@@ -99,9 +102,15 @@ var generatorTypes = [...]string{
 // only one.
 func isEnum(t reflect.Type) bool { return t == reflect.TypeFor[extraspb.GeneratorType]() }
 
-func writeMessage(b *bytes.Buffer, v reflect.Value) error {
-	b.WriteByte('{')
-	begin := b.Len()
+// writer writes JSON.
+type writer struct {
+	bytes.Buffer
+	text bool // bytes are written as text where they are that
+}
+
+func (w *writer) message(v reflect.Value) error {
+	w.WriteByte('{')
+	begin := w.Len()
 	for _, f := range fieldsOf(v.Type()) {
 		value := v.Field(f.index)
 		switch {
@@ -112,54 +121,57 @@ func writeMessage(b *bytes.Buffer, v reflect.Value) error {
 		case value.IsZero(), (value.Kind() == reflect.Slice || value.Kind() == reflect.Map) && value.Len() == 0:
 			continue
 		}
-		if b.Len() > begin {
-			b.WriteByte(',')
+		if w.Len() > begin {
+			w.WriteByte(',')
 		}
-		fmt.Fprintf(b, "%q:", f.name)
-		if err := writeValue(b, value); err != nil {
+		fmt.Fprintf(w, "%q:", f.name)
+		if err := w.value(value); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
-	b.WriteByte('}')
+	w.WriteByte('}')
 	return nil
 }
 
-func writeValue(b *bytes.Buffer, v reflect.Value) error {
+func (w *writer) value(v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.Pointer:
-		return writeMessage(b, v.Elem())
+		return w.message(v.Elem())
 	case reflect.Int64, reflect.Uint64:
-		fmt.Fprintf(b, `"%v"`, v.Interface())
+		fmt.Fprintf(w, `"%v"`, v.Interface())
 		return nil
 	case reflect.Int32:
 		if n := v.Int(); isEnum(v.Type()) && n >= 0 && n < int64(len(generatorTypes)) {
-			return writeJSON(b, generatorTypes[n])
+			return w.json(generatorTypes[n])
 		}
-		return writeJSON(b, v.Int())
+		return w.json(v.Int())
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
-			return writeJSON(b, v.Bytes())
+			if text := v.Bytes(); w.text && utf8.Valid(text) {
+				return w.json(map[string]string{"text": string(text)})
+			}
+			return w.json(v.Bytes())
 		}
-		b.WriteByte('[')
+		w.WriteByte('[')
 		for i := range v.Len() {
 			if i > 0 {
-				b.WriteByte(',')
+				w.WriteByte(',')
 			}
-			if err := writeValue(b, v.Index(i)); err != nil {
+			if err := w.value(v.Index(i)); err != nil {
 				return err
 			}
 		}
-		b.WriteByte(']')
+		w.WriteByte(']')
 		return nil
 	}
-	return writeJSON(b, v.Interface())
+	return w.json(v.Interface())
 }
 
-func writeJSON(b *bytes.Buffer, v any) error {
-	encoder := json.NewEncoder(b)
+func (w *writer) json(v any) error {
+	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(v)
-	b.Truncate(b.Len() - 1) // its line feed
+	w.Truncate(w.Len() - 1) // its line feed
 	return err
 }
 

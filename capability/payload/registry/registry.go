@@ -6,6 +6,7 @@
 package registry
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/waxosuit/waxo/capability"
@@ -124,4 +125,22 @@ func Lookup(id, name string) (Operation, bool) {
 // Named finds the operations with a bare name. Most names are of one capability.
 func Named(name string) []Operation {
 	return slices.DeleteFunc(Operations(), func(o Operation) bool { return o.Name != name })
+}
+
+// EncodeRequest makes the payload of a request of what UnmarshalJSON reads.
+func (o Operation) EncodeRequest(json []byte) ([]byte, error) {
+	m := o.Request()
+	if err := UnmarshalJSON(json, m); err != nil {
+		return nil, err
+	}
+	return m.AppendProto(nil), nil
+}
+
+// DecodeResponse reads the payload of an answer; Response may not be nil.
+func (o Operation) DecodeResponse(payload []byte) (Message, error) {
+	m := o.Response()
+	if err := m.UnmarshalProto(payload); err != nil {
+		return nil, fmt.Errorf("the answer of %s cannot be decoded: %w", o.Name, err)
+	}
+	return m, nil
 }

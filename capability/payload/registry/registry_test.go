@@ -3,6 +3,7 @@ package registry_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -186,6 +187,35 @@ func scalar(f protoreflect.FieldDescriptor, random *rand.Rand) protoreflect.Valu
 		return protoreflect.ValueOfBytes([]byte(texts[random.IntN(len(texts))] + "\xff\xfe"))
 	}
 	return protoreflect.ValueOfString(texts[random.IntN(len(texts))])
+}
+
+// TestMarshalText: bytes that are text can be read, and are read again as they were.
+func TestMarshalText(t *testing.T) {
+	o, _ := registry.Lookup(capability.HTTPServer, capability.OpHandleRequest)
+	for body, want := range map[string]string{
+		"h\u00e4\n<\x00": `{"status_code":200,"body":{"text":"hä\n<\u0000"}}`,
+		"\xff\xef":       `{"status_code":200,"body":"/+8="}`,
+		"":               `{"status_code":200}`,
+	} {
+		wire, err := (&registry.Operation{Request: o.Response}).EncodeRequest([]byte(`{"status_code": 200, "body": "` + base64.StdEncoding.EncodeToString([]byte(body)) + `"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := o.DecodeResponse(wire)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := registry.MarshalText(m)
+		if err != nil || string(text) != want {
+			t.Errorf("%q is %s (%v); want %s", body, text, err, want)
+		}
+		if err := registry.UnmarshalJSON(text, m); err != nil || string(m.AppendProto(nil)) != string(wire) {
+			t.Errorf("%s is read as something else: %v", text, err)
+		}
+	}
+	if _, err := o.DecodeResponse([]byte{0xff}); err == nil || !strings.Contains(err.Error(), "the answer of HandleRequest cannot be decoded") {
+		t.Errorf("what is no message: %v", err)
+	}
 }
 
 func TestUnmarshalJSON(t *testing.T) {
