@@ -79,7 +79,7 @@ import (
 
 // Options configure a Provider; nil works.
 type Options struct {
-	// BindTimeout bounds how long Bind tries to reach the server. Default: 2 s.
+	// BindTimeout bounds how long Bind tries to reach the server. Default: 5 s.
 	BindTimeout time.Duration
 
 	// CallTimeout bounds a call whose context has no earlier deadline, the
@@ -121,7 +121,7 @@ func New(opts *Options) *Provider {
 		opts = &Options{}
 	}
 	return &Provider{opts: Options{
-		BindTimeout:  cmp.Or(opts.BindTimeout, 2*time.Second),
+		BindTimeout:  cmp.Or(opts.BindTimeout, 5*time.Second),
 		CallTimeout:  cmp.Or(opts.CallTimeout, 30*time.Second),
 		UploadIdle:   cmp.Or(opts.UploadIdle, time.Minute),
 		MaxTransfers: cmp.Or(opts.MaxTransfers, 16),

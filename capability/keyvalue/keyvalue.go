@@ -47,7 +47,7 @@ import (
 
 // Options configure a Provider; nil works.
 type Options struct {
-	// BindTimeout bounds how long Bind tries to reach the server. Default: 2 s.
+	// BindTimeout bounds how long Bind tries to reach the server. Default: 5 s.
 	BindTimeout time.Duration
 }
 
@@ -74,7 +74,7 @@ func New(opts *Options) *Provider {
 	if opts == nil {
 		opts = &Options{}
 	}
-	return &Provider{bindTimeout: cmp.Or(opts.BindTimeout, 2*time.Second)}
+	return &Provider{bindTimeout: cmp.Or(opts.BindTimeout, 5*time.Second)}
 }
 
 // Describe implements capability.Provider.

@@ -65,7 +65,7 @@ const defaultConcurrency = 16
 
 // Options configure a Provider; nil works.
 type Options struct {
-	// BindTimeout bounds how long Bind tries to reach the server. Default: 2 s.
+	// BindTimeout bounds how long Bind tries to reach the server. Default: 5 s.
 	BindTimeout time.Duration
 
 	// Log is told when a connection is lost and when it is back, and, sparingly,
@@ -101,7 +101,7 @@ func New(opts *Options) *Provider {
 		opts = &Options{}
 	}
 	return &Provider{
-		bindTimeout: cmp.Or(opts.BindTimeout, 2*time.Second),
+		bindTimeout: cmp.Or(opts.BindTimeout, 5*time.Second),
 		log:         cmp.Or(opts.Log, slog.New(slog.DiscardHandler)),
 	}
 }
