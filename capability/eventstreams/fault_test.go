@@ -107,6 +107,44 @@ func TestFaultyNetwork(t *testing.T) {
 	}
 }
 
+// TestStallDuringAQuery: where nothing passes for longer than a client waits, the answer
+// comes late, and it has all events.
+func TestStallDuringAQuery(t *testing.T) {
+	s := start(t, nil)
+	direct := bind(t, s.URL(), nil, nil, nil)
+	var want []string
+	for i := range 1500 {
+		want = append(want, fmt.Sprint(i, strings.Repeat("x", 1000)))
+		mustWrite(t, direct, "s", want[i])
+	}
+	begun := time.Now()
+	values(t, direct, &pb.StreamQuery{StreamID: "s"})
+	took := time.Since(begun)
+	for i := range 12 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			proxy, err := tcpproxy.Start(s.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(proxy.Close)
+			p := bind(t, "nats://"+proxy.Addr(), nil, nil, nil)
+			go func() {
+				time.Sleep(took * time.Duration(i) / 10)
+				proxy.Hang(true)
+				time.Sleep(stall)
+				proxy.Hang(false)
+			}()
+			if got := values(t, p, &pb.StreamQuery{StreamID: "s"}); !slices.Equal(got, want) {
+				t.Errorf("%d events of %d", len(got), len(want))
+			}
+		})
+	}
+}
+
+// stall is longer than the client of NATS waits for an answer to a pull.
+const stall = 1300 * time.Millisecond
+
 // TestServerStartsAnew: a server that has lost everything is as good as an empty
 // one, for those that are bound already.
 func TestServerStartsAnew(t *testing.T) {

@@ -42,6 +42,11 @@ const (
 	// readerTime is how long a server of a cluster may take to make a reader.
 	readerTime = 2 * time.Second
 
+	// stalled is after how long without an event a reader is given up for a new one.
+	// It is what the client waits for the answer to a pull: what arrives later is
+	// dropped.
+	stalled = time.Second
+
 	// lastMillisecond is the last one of the year 9999.
 	lastMillisecond = 253402300799999
 )
@@ -147,6 +152,7 @@ type search struct {
 	most            uint64 // events
 
 	last    *jetstream.RawStreamMsg // the newest event that must be found
+	seen    uint64                  // sequence of the last event that was read
 	results pb.StreamResults
 	size    int // of the encoded results
 	largest int // of the events
@@ -166,11 +172,30 @@ func (q *search) run(ctx context.Context) error {
 	if !found || q.last.Time.UnixMilli() < q.from {
 		return nil
 	}
+	for {
+		err := q.readOn(ctx)
+		if !errors.Is(err, errLost) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// errLost says that events did not arrive which the server has sent: the client gives
+// a pull up after a second, and drops what comes then.
+var errLost = errors.New("events were lost on the way")
+
+// readOn makes a reader and takes the events after the last one that was read, until
+// there is what was asked for. The error matches errLost where another reader has to
+// go on.
+func (q *search) readOn(ctx context.Context) error {
 	config := jetstream.ConsumerConfig{
 		FilterSubject: q.subject, AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
 		MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	}
-	if q.from > 0 {
+	switch {
+	case q.seen > 0:
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, q.seen+1
+	case q.from > 0:
 		start := time.UnixMilli(q.from)
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
 	}
@@ -214,7 +239,8 @@ func (q *search) newest(ctx context.Context) (found bool, err error) {
 
 // read takes events until there is what was asked for.
 func (q *search) read(ctx context.Context, reader jetstream.Consumer) error {
-	for {
+	arrived := uint64(0) // events
+	for progress := time.Now(); ; {
 		batch := uint64(firstBatch)
 		if q.largest > 0 {
 			batch = uint64(min(maxBatch, batchBytes/q.largest+1))
@@ -223,19 +249,23 @@ func (q *search) read(ctx context.Context, reader jetstream.Consumer) error {
 		if err != nil {
 			return q.explain(err)
 		}
-		before := len(q.results.Events)
-		if done, err := q.takeAll(ctx, fetched.Messages()); done || err != nil {
+		before := arrived
+		if done, err := q.takeAll(ctx, fetched.Messages(), &arrived); done || err != nil {
 			return err
 		}
 		if err := fetched.Error(); err != nil {
 			return q.explain(err)
 		}
-		if len(q.results.Events) > before {
+		if arrived > before {
+			progress = time.Now()
 			continue
 		}
 		// The copy lags behind, or what was the newest event is gone.
 		if found, err := q.newest(ctx); err != nil || !found {
 			return q.explain(err)
+		}
+		if time.Since(progress) >= stalled {
+			return errLost
 		}
 		if err := pause(ctx, 5*time.Millisecond); err != nil {
 			return err
@@ -243,16 +273,17 @@ func (q *search) read(ctx context.Context, reader jetstream.Consumer) error {
 	}
 }
 
-// takeAll takes the events of a batch, and tells whether the last one was among
-// them.
-func (q *search) takeAll(ctx context.Context, batch <-chan jetstream.Msg) (done bool, err error) {
+// takeAll takes the events of a batch, of which arrived were the reader's before, and
+// tells whether the last one was among them.
+func (q *search) takeAll(ctx context.Context, batch <-chan jetstream.Msg, arrived *uint64) (done bool, err error) {
 	for {
 		select {
 		case msg, ok := <-batch:
 			if !ok {
 				return false, nil
 			}
-			if done, err := q.take(msg); done || err != nil {
+			*arrived++
+			if done, err := q.take(msg, *arrived); done || err != nil {
 				return done, err
 			}
 		case <-ctx.Done():
@@ -261,12 +292,17 @@ func (q *search) takeAll(ctx context.Context, batch <-chan jetstream.Msg) (done 
 	}
 }
 
-// take adds an event to the results, and tells whether it was the last one.
-func (q *search) take(msg jetstream.Msg) (done bool, err error) {
+// take adds an event to the results, the reader's so many-th, and tells whether it was
+// the last one.
+func (q *search) take(msg jetstream.Msg, number uint64) (done bool, err error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return true, err
 	}
+	if meta.Sequence.Consumer != number {
+		return true, errLost
+	}
+	q.seen = meta.Sequence.Stream
 	if meta.Timestamp.UnixMilli() > q.to {
 		return true, nil
 	}
