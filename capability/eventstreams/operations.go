@@ -173,8 +173,10 @@ func (q *search) run(ctx context.Context) error {
 		return nil
 	}
 	for {
-		err := q.readOn(ctx)
-		if !errors.Is(err, errLost) || ctx.Err() != nil {
+		if err := q.readOn(ctx); !errors.Is(err, errLost) {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
