@@ -86,6 +86,22 @@ func TestBindTakenPort(t *testing.T) {
 	}
 }
 
+func TestTryAddress(t *testing.T) {
+	t.Parallel()
+	address, pid := holder(t)
+	if err := TryAddress(t.Context(), address); !errors.As(err, new(*AddressInUseError)) || runtime.GOOS == "linux" && !strings.Contains(err.Error(), fmt.Sprint("process ", pid)) {
+		t.Errorf("of a taken port: %v", err)
+	}
+	for range 2 { // it is not kept
+		if err := TryAddress(t.Context(), "127.0.0.1:0"); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := TryAddress(t.Context(), "192.0.2.1:8080"); !errors.Is(err, &capability.Error{Code: capability.CodeUnavailable}) {
+		t.Errorf("of another machine's address: %v", err)
+	}
+}
+
 func TestBindPortOfOurOwn(t *testing.T) {
 	t.Parallel()
 	s := open(t, never(t), Options{}, false)

@@ -291,6 +291,16 @@ func addressOf(config map[string]string) (string, error) {
 	return address, nil
 }
 
+// TryAddress tells why nobody could listen on an address, such as an
+// *AddressInUseError; nil where it is free.
+func TryAddress(ctx context.Context, address string) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return listenError(ctx, address, err)
+	}
+	return listener.Close()
+}
+
 // listenError says why nothing listens on address.
 func listenError(ctx context.Context, address string, err error) error {
 	switch {

@@ -48,7 +48,7 @@ The shortest way in, from an empty folder to a guest that serves and reloads:
 		return root
 	}
 	root.AddCommand(a.newCommand(), a.devCommand(), a.buildCommand(), a.testCommand(), a.execCommand(), a.invokeCommand(), a.conformanceCommand(), a.generateCommand(), a.RunCommand("waxo run"),
-		a.inspectCommand(), a.verifyCommand(), a.signCommand(), a.keysCommand(), a.stateCommand(), a.providersCommand(), a.faultCommand(), a.versionCommand())
+		a.inspectCommand(), a.verifyCommand(), a.signCommand(), a.keysCommand(), a.stateCommand(), a.providersCommand(), a.faultCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 

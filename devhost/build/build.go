@@ -96,6 +96,31 @@ func (b *Builder) Build(ctx context.Context, r *Request) (*Result, error) {
 	return result, err
 }
 
+// Look finds the toolchain that would build the project, and tells which it is. It
+// builds nothing. The error is a *ToolchainError where the toolchain is missing or too
+// old.
+func (b *Builder) Look(ctx context.Context, m *manifest.Manifest) (string, error) {
+	if m.Language == manifest.LanguageCustom {
+		args, err := resolve(m.Dir(), m.Build.Command)
+		if err != nil {
+			return "", err
+		}
+		return args[0], nil
+	}
+	command, err := b.findGo()
+	if err != nil {
+		return "", &ToolchainError{Tool: "go", Hint: InstallGo, Err: err}
+	}
+	version, err := goVersion(ctx, command, m.Dir(), b.env)
+	if err != nil {
+		return "", &ToolchainError{Tool: "go", Hint: InstallGo, Err: fmt.Errorf("%s does not tell its version: %w", command, err)}
+	}
+	if err := tooOld(command, version); err != nil {
+		return "", err
+	}
+	return version + " (" + command + ")", nil
+}
+
 // scratchDir is the folder in manifest.StateDir that is the builder's alone.
 const scratchDir = "tmp"
 

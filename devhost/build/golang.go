@@ -15,7 +15,8 @@ import (
 // reactors for wasip1.
 const minGo = 24
 
-const installGo = "install Go 1.24 or newer from https://go.dev/dl and put its bin folder into PATH"
+// InstallGo is how a Go that builds guests comes onto a machine.
+const InstallGo = "install Go 1.24 or newer from https://go.dev/dl and put its bin folder into PATH"
 
 // goFlags build a reactor with the same bytes in any folder. The names of the
 // functions stay, for traps; -s would remove them.
@@ -29,7 +30,7 @@ var goFlags = []string{
 func (b *Builder) buildGo(ctx context.Context, dir, scratch string) (*Result, error) {
 	command, err := b.findGo()
 	if err != nil {
-		return nil, &ToolchainError{Tool: "go", Hint: installGo, Err: err}
+		return nil, &ToolchainError{Tool: "go", Hint: InstallGo, Err: err}
 	}
 	output := filepath.Join(scratch, "guest.wasm")
 	args := append([]string{command, "build"}, goFlags...)
@@ -42,8 +43,12 @@ func (b *Builder) buildGo(ctx context.Context, dir, scratch string) (*Result, er
 	if done.err == nil {
 		return done.result("go"), nil
 	}
-	if old := tooOld(ctx, command, dir, env); old != nil && ctx.Err() == nil {
-		return nil, old
+	// Not asked before: that would cost each build what it takes to start the go
+	// command.
+	if version, err := goVersion(ctx, command, dir, env); err == nil {
+		if err := tooOld(command, version); err != nil {
+			return nil, err
+		}
 	}
 	return nil, done.failure("go", dir)
 }
@@ -89,15 +94,15 @@ func (b *Builder) goEnv(dir, scratch string) []string {
 	)
 }
 
-// tooOld looks, after a build has failed, whether the reason is Go's age. It is
-// not asked before: that would cost each build what it takes to start the go
-// command.
-func tooOld(ctx context.Context, command, dir string, env []string) error {
+// goVersion asks the go command, such as "go1.26.1". It may be another one in a folder
+// whose go.mod asks for that.
+func goVersion(ctx context.Context, command, dir string, env []string) (string, error) {
 	done := run(ctx, dir, env, []string{command, "env", "GOVERSION"})
-	version := strings.TrimSpace(done.output)
-	if done.err != nil {
-		return nil
-	}
+	return strings.TrimSpace(done.output), done.err
+}
+
+// tooOld is the error for a Go that cannot build guests yet.
+func tooOld(command, version string) error {
 	_, number, _ := strings.Cut(version, "go1.")
 	end := strings.IndexFunc(number, func(c rune) bool { return c < '0' || c > '9' })
 	if end >= 0 {
@@ -108,7 +113,7 @@ func tooOld(ctx context.Context, command, dir string, env []string) error {
 		return nil
 	}
 	return &ToolchainError{
-		Tool: "go", Hint: installGo,
+		Tool: "go", Hint: InstallGo,
 		Err: fmt.Errorf("%s is %s, which cannot build guests yet", command, version),
 	}
 }

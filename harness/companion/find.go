@@ -29,13 +29,7 @@ func (o *Options) find(ctx context.Context) (string, error) {
 	if o.Program != "" {
 		return o.Program, nil
 	}
-	if self, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(self), executable())
-		if info, err := os.Stat(beside); err == nil && !info.IsDir() {
-			return beside, nil
-		}
-	}
-	if path, err := exec.LookPath(Program); err == nil {
+	if path := Locate(); path != "" {
 		return path, nil
 	}
 	_, file, _, _ := runtime.Caller(0)
@@ -49,6 +43,22 @@ func (o *Options) find(ctx context.Context) (string, error) {
 	}
 	b := builder{root: sources(file), version: version, cache: filepath.Join(cache, "waxo", "companion"), progress: o.Progress}
 	return b.provide(ctx)
+}
+
+// Locate finds the companion beside this program or in PATH; it is empty where it has
+// to be built first.
+func Locate() string {
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), executable())
+		if info, err := os.Stat(beside); err == nil && !info.IsDir() {
+			return beside
+		}
+	}
+	path, err := exec.LookPath(Program)
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 func executable() string {

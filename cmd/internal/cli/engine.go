@@ -23,7 +23,7 @@ func NewEngine(cache string, log *slog.Logger) (*wapc.Engine, error) {
 		return wapc.NewEngine(opts)
 	}
 	var err error
-	if opts.CacheDir, err = ownCache(); err == nil {
+	if opts.CacheDir, err = OwnCache(); err == nil {
 		var engine *wapc.Engine
 		if engine, err = wapc.NewEngine(opts); err == nil {
 			return engine, nil
@@ -33,8 +33,8 @@ func NewEngine(cache string, log *slog.Logger) (*wapc.Engine, error) {
 	return wapc.NewEngine(&wapc.EngineOptions{InterpretFirst: true})
 }
 
-// ownCache is where the user's compiled code is kept.
-func ownCache() (string, error) {
+// OwnCache is where the user's compiled code is kept.
+func OwnCache() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -42,9 +42,9 @@ func ownCache() (string, error) {
 	return filepath.Join(base, "waxo", "compiled"), nil
 }
 
-// UsableCache is ownCache, or empty where nothing can be kept there.
+// UsableCache is OwnCache, or empty where nothing can be kept there.
 func UsableCache() string {
-	dir, err := ownCache()
+	dir, err := OwnCache()
 	if err != nil || os.MkdirAll(dir, 0o700) != nil {
 		return ""
 	}

@@ -1,0 +1,333 @@
+// Package doctor finds out what a machine lacks to build and to run guests, and
+// knows what mends it.
+//
+// It looks and changes nothing, but that the folder for compiled code is made: no build
+// is made, no container started, no port kept. What it says is true of the moment in which it looked.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waxosuit/waxo/capability"
+	"github.com/waxosuit/waxo/devhost/build"
+	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/watch"
+)
+
+// Status is how a check ended.
+type Status string
+
+// The ways in which a check ends.
+const (
+	OK      Status = "ok"
+	Warning Status = "warning" // something works less well, or will be missed later
+	Problem Status = "problem" // something that is needed is missing
+)
+
+// Finding is what a check found.
+type Finding struct {
+	Check  string `json:"check"` // what was looked at, such as "toolchain"
+	Status Status `json:"status"`
+	Found  string `json:"found"`         // what there is, or what is wrong
+	Fix    string `json:"fix,omitempty"` // what mends it: a command, where there is one
+}
+
+// Options say what is needed; nil works.
+type Options struct {
+	// Manifest is that of the project. Default: there is none, and what a Go project
+	// needs is looked for.
+	Manifest *manifest.Manifest
+
+	// Lookup reads the environment. Default: nothing is set.
+	Lookup func(name string) (string, bool)
+
+	// Builder is what builds the project. Default: build.New(nil).
+	Builder *build.Builder
+
+	// Listen tries whether the port of the HTTP server is free. Default: it is not
+	// tried.
+	Listen func(ctx context.Context, address string) error
+
+	// Companion tells where the program is that runs containers, "" where Go has to
+	// build it first. Default: it is not asked.
+	Companion func() string
+
+	// Cache tells where the folder for compiled code is. Default: it is not tried.
+	Cache func() (string, error)
+}
+
+// Examine makes all checks.
+func Examine(ctx context.Context, opts *Options) []Finding {
+	e := &examination{}
+	if opts != nil {
+		e.Options = *opts
+	}
+	if e.Lookup == nil {
+		e.Lookup = func(string) (string, bool) { return "", false }
+	}
+	if e.Builder == nil {
+		e.Builder = build.New(nil)
+	}
+	e.project()
+	e.toolchain(ctx)
+	e.containers(ctx)
+	e.cache()
+	if e.Manifest != nil {
+		e.watching(ctx)
+		e.keys()
+		e.port(ctx)
+		e.services(ctx)
+	}
+	return e.findings
+}
+
+type examination struct {
+	Options
+	findings []Finding
+}
+
+func (e *examination) ok(check, format string, args ...any) {
+	e.findings = append(e.findings, Finding{check, OK, fmt.Sprintf(format, args...), ""})
+}
+
+func (e *examination) bad(status Status, check, fix, format string, args ...any) {
+	e.findings = append(e.findings, Finding{check, status, fmt.Sprintf(format, args...), fix})
+}
+
+func (e *examination) project() {
+	if e.Manifest == nil {
+		e.ok("project", "none here; waxo new writes one")
+		return
+	}
+	e.ok("project", "%s %s in %s", e.Manifest.Name, e.Manifest.Version, e.Manifest.Dir())
+}
+
+// toolchain looks for what builds the project.
+func (e *examination) toolchain(ctx context.Context) {
+	m := e.Manifest
+	if m == nil {
+		m = &manifest.Manifest{Language: manifest.LanguageGo}
+	}
+	tool, err := e.Builder.Look(ctx, m)
+	if err != nil {
+		fix := ""
+		if missing := (*build.ToolchainError)(nil); errors.As(err, &missing) {
+			fix, err = missing.Hint, missing.Err
+		}
+		e.bad(Problem, "toolchain", fix, "%v", err)
+		return
+	}
+	if m.Language == manifest.LanguageCustom && m.Build.Command[0] == "cargo" && !rustTarget(ctx, m.Dir()) {
+		e.bad(Problem, "toolchain", pick("rustup target add "+wasmTarget, map[string]string{"apt-get": "apt-get install libstd-rust-dev-wasm32"}, "rustup"),
+			"%s, but no standard library for %s", tool, wasmTarget)
+		return
+	}
+	e.ok("toolchain", "%s", tool)
+}
+
+// containers looks for a container engine, which the project may need.
+func (e *examination) containers(ctx context.Context) {
+	needed := e.Manifest != nil && slices.ContainsFunc(e.Manifest.Binds, func(b manifest.Bind) bool { return b.Provider == manifest.ProviderContainer })
+	status, only := Warning, "; only --providers container needs one"
+	if needed {
+		status, only = Problem, ", and waxo.toml asks for containers"
+	}
+	found, fix, err := findEngine(ctx, e.Lookup)
+	if err != nil {
+		e.bad(status, "containers", fix, "%v%s", err, only)
+		return
+	}
+	if e.Companion == nil {
+		e.ok("containers", "%s", found)
+		return
+	}
+	switch companion := e.Companion(); {
+	case companion != "":
+		e.ok("containers", "%s, and %s", found, companion)
+	case e.hasGo(ctx):
+		e.ok("containers", "%s; waxo-containers is built when it is first needed", found)
+	default:
+		e.bad(status, "containers", "put waxo-containers beside waxo, or "+build.InstallGo, "%s, but neither waxo-containers nor Go to build it%s", found, only)
+	}
+}
+
+func (e *examination) hasGo(ctx context.Context) bool {
+	_, err := e.Builder.Look(ctx, &manifest.Manifest{Language: manifest.LanguageGo})
+	return err == nil
+}
+
+// cache tries to write into the folder for compiled code.
+func (e *examination) cache() {
+	if e.Cache == nil {
+		return
+	}
+	dir, err := e.Cache()
+	if err == nil {
+		err = tryFolder(dir)
+	}
+	if err != nil {
+		e.bad(Warning, "cache", "make it yours, or name another with XDG_CACHE_HOME", "compiled code cannot be kept, so each start compiles anew: %v", err)
+		return
+	}
+	e.ok("cache", "%s", dir)
+}
+
+// tryFolder tries to write into a folder, which may have to be made.
+func tryFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "doctor-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// watching tries whether the system reports changes of the project's files.
+func (e *examination) watching(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var notice string
+	w, err := watch.New(ctx, &watch.Options{
+		Root: e.Manifest.Dir(), Exclude: []string{manifest.StateDir}, Notice: func(text string) { notice = text },
+	})
+	if err != nil {
+		e.bad(Problem, "watching", "", "%v", err)
+		return
+	}
+	w.Close()
+	if notice != "" {
+		e.bad(Warning, "watching", "sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024", "%s", notice)
+		return
+	}
+	e.ok("watching", "changes are reported by the system")
+}
+
+// keys looks whether others may read the throwaway keys.
+func (e *examination) keys() {
+	dir := filepath.Join(e.Manifest.Dir(), manifest.StateDir, "keys")
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return // they are made when they are needed
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		e.bad(Warning, "keys", "chmod -R go= "+dir, "others may read %s", dir)
+	default:
+		e.ok("keys", "throwaway keys, for you alone")
+	}
+}
+
+func (e *examination) port(ctx context.Context) {
+	if e.Listen == nil || e.Manifest.Dev.Port == 0 || !slices.Contains(e.Manifest.Capabilities, capability.HTTPServer) {
+		return
+	}
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(e.Manifest.Dev.Port))
+	if err := e.Listen(ctx, address); err != nil {
+		message := err.Error()
+		if known := capability.AsError(err); known != nil {
+			message = known.Message
+		}
+		e.bad(Problem, "port", "waxo dev --port 0, or port under [dev] in "+manifest.FileName, "%s", message)
+		return
+	}
+	e.ok("port", "%s is free", address)
+}
+
+// services looks whether the services and plugins that the manifest names are there.
+func (e *examination) services(ctx context.Context) {
+	for _, b := range e.Manifest.Binds {
+		check := b.Capability
+		if b.Name != capability.DefaultBinding {
+			check += "/" + b.Name
+		}
+		expanded, err := b.Expand(e.Lookup)
+		switch {
+		case err != nil:
+			e.bad(Problem, check, "set it, or correct "+manifest.FileName, "%v", err)
+		case b.Provider == manifest.ProviderURL && expanded.URL != "":
+			e.service(ctx, check, expanded.URL)
+		case b.Provider == manifest.ProviderPlugin:
+			e.plugin(check, expanded.Plugin)
+		}
+	}
+}
+
+// dialTimeout is how long a service may take to accept a connection.
+const dialTimeout = 2 * time.Second
+
+// service looks whether anybody listens at one of the addresses of a service. What
+// stands beside the address, such as a password, is not spoken of.
+func (e *examination) service(ctx context.Context, check, urls string) {
+	var addresses []string
+	for text := range strings.SplitSeq(urls, ",") {
+		address, err := hostPort(strings.TrimSpace(text))
+		if err != nil {
+			e.bad(Problem, check, "correct its url", "%v", err)
+			return
+		}
+		addresses = append(addresses, address)
+	}
+	var failed error
+	for _, address := range addresses {
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		cancel()
+		if err == nil {
+			_ = conn.Close()
+			e.ok(check, "somebody listens at %s", address)
+			return
+		}
+		failed = err
+	}
+	e.bad(Problem, check, "start the service, or correct its url", "nobody answers at %s: %v", strings.Join(addresses, ", "), failed)
+}
+
+// ports are those of the schemes that addresses of services have.
+var ports = map[string]string{
+	"redis": "6379", "rediss": "6379", "nats": "4222", "tls": "4222", "http": "80", "https": "443",
+}
+
+// hostPort is where the service of a URL listens.
+func hostPort(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" {
+		return "", fmt.Errorf("its url names no host")
+	}
+	port := u.Port()
+	if port == "" {
+		port = ports[u.Scheme]
+	}
+	if port == "" {
+		return "", fmt.Errorf("its url names no port, and %s has none by default", u.Scheme)
+	}
+	return net.JoinHostPort(u.Hostname(), port), nil
+}
+
+// plugin looks whether a plugin can be run.
+func (e *examination) plugin(check, program string) {
+	if !filepath.IsAbs(program) {
+		program = filepath.Join(e.Manifest.Dir(), filepath.FromSlash(program))
+	}
+	info, err := os.Stat(program)
+	switch {
+	case err != nil:
+		e.bad(Problem, check, "build it, or correct plugin in "+manifest.FileName, "the plugin is not there: %v", err)
+	case info.IsDir() || runtime.GOOS != "windows" && info.Mode()&fs.ModePerm&0o111 == 0:
+		e.bad(Problem, check, "chmod +x "+program, "the plugin %s is no program", program)
+	default:
+		e.ok(check, "the plugin %s", program)
+	}
+}
