@@ -1,24 +1,21 @@
 // Package doctor finds out what a machine lacks to build and to run guests, and
 // knows what mends it.
 //
-// It looks and changes nothing, but that the folder for compiled code is made: no build
-// is made, no container started, no port kept. What it says is true of the moment in which it looked.
+// It looks and changes nothing, but that it makes the folder for compiled code: nothing
+// is built or started, no port is kept. What it says is true of the moment in which it
+// looked.
 package doctor
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/devhost/build"
@@ -244,90 +241,4 @@ func (e *examination) port(ctx context.Context) {
 		return
 	}
 	e.ok("port", "%s is free", address)
-}
-
-// services looks whether the services and plugins that the manifest names are there.
-func (e *examination) services(ctx context.Context) {
-	for _, b := range e.Manifest.Binds {
-		check := b.Capability
-		if b.Name != capability.DefaultBinding {
-			check += "/" + b.Name
-		}
-		expanded, err := b.Expand(e.Lookup)
-		switch {
-		case err != nil:
-			e.bad(Problem, check, "set it, or correct "+manifest.FileName, "%v", err)
-		case b.Provider == manifest.ProviderURL && expanded.URL != "":
-			e.service(ctx, check, expanded.URL)
-		case b.Provider == manifest.ProviderPlugin:
-			e.plugin(check, expanded.Plugin)
-		}
-	}
-}
-
-// dialTimeout is how long a service may take to accept a connection.
-const dialTimeout = 2 * time.Second
-
-// service looks whether anybody listens at one of the addresses of a service. What
-// stands beside the address, such as a password, is not spoken of.
-func (e *examination) service(ctx context.Context, check, urls string) {
-	var addresses []string
-	for text := range strings.SplitSeq(urls, ",") {
-		address, err := hostPort(strings.TrimSpace(text))
-		if err != nil {
-			e.bad(Problem, check, "correct its url", "%v", err)
-			return
-		}
-		addresses = append(addresses, address)
-	}
-	var failed error
-	for _, address := range addresses {
-		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		cancel()
-		if err == nil {
-			_ = conn.Close()
-			e.ok(check, "somebody listens at %s", address)
-			return
-		}
-		failed = err
-	}
-	e.bad(Problem, check, "start the service, or correct its url", "nobody answers at %s: %v", strings.Join(addresses, ", "), failed)
-}
-
-// ports are those of the schemes that addresses of services have.
-var ports = map[string]string{
-	"redis": "6379", "rediss": "6379", "nats": "4222", "tls": "4222", "http": "80", "https": "443",
-}
-
-// hostPort is where the service of a URL listens.
-func hostPort(text string) (string, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" {
-		return "", fmt.Errorf("its url names no host")
-	}
-	port := u.Port()
-	if port == "" {
-		port = ports[u.Scheme]
-	}
-	if port == "" {
-		return "", fmt.Errorf("its url names no port, and %s has none by default", u.Scheme)
-	}
-	return net.JoinHostPort(u.Hostname(), port), nil
-}
-
-// plugin looks whether a plugin can be run.
-func (e *examination) plugin(check, program string) {
-	if !filepath.IsAbs(program) {
-		program = filepath.Join(e.Manifest.Dir(), filepath.FromSlash(program))
-	}
-	info, err := os.Stat(program)
-	switch {
-	case err != nil:
-		e.bad(Problem, check, "build it, or correct plugin in "+manifest.FileName, "the plugin is not there: %v", err)
-	case info.IsDir() || runtime.GOOS != "windows" && info.Mode()&fs.ModePerm&0o111 == 0:
-		e.bad(Problem, check, "chmod +x "+program, "the plugin %s is no program", program)
-	default:
-		e.ok(check, "the plugin %s", program)
-	}
 }
