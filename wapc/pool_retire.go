@@ -7,13 +7,36 @@ import (
 
 // release takes an instance back after a call or a start that ended with err.
 func (p *Pool) release(in *instance, err error) {
-	if !in.dead && in.memory.size.Load() == in.known && in.edition >= p.edition.Load() {
+	edition := in.edition
+	if !in.dead && in.memory.size.Load() == in.known && edition >= p.edition.Load() {
 		in.tick = p.tick.Load()
-		if p.idle.give(in) {
+		if p.idle.give(in) { // from here on it may be another's
+			if edition < p.edition.Load() {
+				p.retire()
+			}
 			return
 		}
 	}
 	p.takeBack(in, err)
+}
+
+// retire closes the instances of old editions that idle: an edition may have become old
+// between the look at it and the return of the instance.
+func (p *Pool) retire() {
+	p.lock()
+	var kept, gone []*instance
+	for _, in := range p.idle.list() {
+		if in.edition < p.edition.Load() {
+			in.replace = true
+			gone = append(gone, in)
+		} else {
+			kept = append(kept, in)
+		}
+	}
+	p.idle.put(kept)
+	p.counts.Replaced += uint64(len(gone))
+	p.unlock()
+	p.discard(gone...)
 }
 
 // takeBack hands an instance to the call that waits longest, lets it idle, or
