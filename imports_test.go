@@ -146,7 +146,7 @@ var rules = []rule{
 		"emulators/nats", "emulators/redis", "emulators/s3",
 	}},
 	{packages: "devhost/watch", imports: []string{fsnotify, "github.com/bmatcuk/doublestar/v4"}},
-	{packages: "devhost/doctor", imports: []string{"capability", "devhost/build", "devhost/manifest", "devhost/watch"}},
+	{packages: "devhost/doctor", imports: []string{"capability", "devhost/build", "devhost/manifest", "devhost/printable", "devhost/watch"}},
 	{packages: "devhost/project", imports: []string{"devhost/build", "devhost/manifest", "devhost/seal", "devhost/slim", "wascap"}},
 	{packages: "devhost/workbench", imports: []string{"devhost", "devhost/build", "devhost/manifest", "devhost/project", "devhost/watch", "wapc"}, tests: []string{"capability", "wapc/wasm"}},
 	{packages: "devhost/connect", imports: []string{"capability/...", "devhost", "devhost/manifest"}, tests: []string{"devhost/embedded", "emulators/redis"}},

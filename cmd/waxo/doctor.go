@@ -10,8 +10,10 @@ import (
 
 	"github.com/waxosuit/waxo/capability/httpserver"
 	"github.com/waxosuit/waxo/cmd/internal/cli"
+	"github.com/waxosuit/waxo/devhost/connect"
 	"github.com/waxosuit/waxo/devhost/doctor"
 	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/project"
 	"github.com/waxosuit/waxo/harness/companion"
 )
 
@@ -22,12 +24,14 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: `Look whether this machine has what it takes to build and to run guests: the
 toolchain, a container engine and waxo-containers, the folder for compiled code; and
 for the project that the working directory belongs to, the toolchain of its language,
-whether the system reports changes of its files, whether its port is free, and whether
-the services and plugins that waxo.toml names are there.
+whether changes of its files are seen, whether its port is free (unless its waxo dev
+runs), and whether somebody listens where waxo.toml or the environment says that
+services are, and its plugins are there.
 
-Nothing is built, started or changed. Each line is ok, a warning (something works less
-well, or will be missed later) or a problem, and says what mends it. The exit status is
-1 where there is a problem.`,
+Nothing is built, downloaded or started, and nothing is written but the folder for
+compiled code. Each line is ok, a warning (something works less well, or will be missed
+later) or a problem; below those that are not ok stands what mends them. The exit status
+is 1 where there is a problem.`,
 		Example: "  waxo doctor\n  waxo doctor -o json",
 		Args:    cli.Args(cobra.NoArgs),
 	}
@@ -60,23 +64,27 @@ func (a *app) doctorOptions(cmd *cobra.Command) (*doctor.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := manifest.Find(dir); errors.Is(err, manifest.ErrNotFound) {
-		return o, nil
-	}
 	p, err := a.openProject(dir, nil)
-	if err != nil {
-		return nil, err // its words are those of each other command
-	}
-	o.Manifest = p.Manifest()
-	running, err := dial(cmd.Context(), p.Dir())
-	if err != nil {
-		return nil, err
-	}
-	if running != nil { // it has the port
-		running.Close()
+	switch {
+	case errors.Is(err, manifest.ErrNotFound):
+		return o, nil
+	case err != nil:
+		o.Mistake = err
 		return o, nil
 	}
-	o.Listen = httpserver.TryAddress
+	// As waxo dev has it.
+	m := p.Manifest()
+	o.Manifest, o.Binds = m, connect.Complete(m.Capabilities, m.Binds, true)
+	if v, _ := a.Lookup(project.EnvironmentMarker); v == "" {
+		if err := connect.FromEnvironment(o.Binds, a.Lookup); err != nil {
+			o.Mistake = err
+		}
+	}
+	if running, err := dial(cmd.Context(), p.Dir()); err == nil && running == nil {
+		o.Listen = httpserver.TryAddress // else it has the port
+	} else if running != nil {
+		running.Close()
+	}
 	return o, nil
 }
 
@@ -121,7 +129,7 @@ func problems(findings []doctor.Finding) error {
 	case 0:
 		return nil
 	case 1:
-		return errors.New("there is a problem, see above")
+		return errors.New("there is a problem")
 	}
-	return fmt.Errorf("there are %d problems, see above", n)
+	return fmt.Errorf("there are %d problems", n)
 }

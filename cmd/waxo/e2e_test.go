@@ -429,6 +429,28 @@ func TestTheSecondInterruptStopsAtOnce(t *testing.T) {
 	}
 }
 
+// TestInterruptWhileAPayloadIsRead: what is read from has not to end first.
+func TestInterruptWhileAPayloadIsRead(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := waxo(t, dir, "invoke", "HandleRequest", "@pipe")
+	var writer *os.File
+	for began := time.Now(); writer == nil; time.Sleep(time.Millisecond) {
+		// It can be opened when somebody reads.
+		writer, _ = os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if time.Since(began) > patience {
+			t.Fatal("nobody reads")
+		}
+	}
+	defer writer.Close()
+	if status := p.stop(os.Interrupt); status != cli.ExitInterrupted {
+		t.Errorf("the status is %d", status)
+	}
+}
+
 // hang sends a request that is never answered, and returns when the guest says
 // that it has it.
 func (p *process) hang() {

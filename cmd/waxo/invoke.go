@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -21,6 +20,9 @@ import (
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/control"
 	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/printable"
+	"github.com/waxosuit/waxo/testscripts/project"
+	"github.com/waxosuit/waxo/wapc"
 )
 
 // requestInvoke is the request of waxo invoke.
@@ -52,6 +54,7 @@ type invokeFlags struct {
 	module    string
 	providers string
 	output    string
+	raw       bool
 	verbose   bool
 	plugins   cli.PluginFlags
 }
@@ -66,9 +69,10 @@ func (a *app) invokeCommand() *cobra.Command {
 The guest is that of the project that the working directory belongs to. Where its
 waxo dev runs, the call goes to the guest that serves there, with the data that it
 has. Else, or with --providers, the guest is built, sealed, optimized, signed (with
-keys of this run), verified and started for this call alone; its services begin
-empty, and what they keep ends with them. With --module, that is done with a signed
-module, of any project or none.
+keys of this run), verified and started for this call alone. Its services begin empty,
+and what they keep ends with them; with --providers manifest they are those of
+waxo.toml and the environment, with what they have, and what they bring comes in. With
+--module, all that is done with a signed module, of any project or none.
 
 OPERATION is one that guests handle: ` + strings.Join(guestOperations(""), ", ") + `. Or it is
 CAPABILITY/OPERATION, which may be one of a capability of your own.
@@ -77,11 +81,14 @@ PAYLOAD is the operation's message in the JSON mapping of Protocol Buffers: name
 snake_case or lowerCamelCase, bytes in base64 or as {"text": "..."}; @FILE reads it
 from a file, - from the standard input. Without it, the message is empty. The answer
 is printed in the same way: as text, with bytes that are UTF-8 as {"text": "..."};
-as json, with all bytes in base64. What is no message of the standard is passed on,
-and printed, as it is (as json: {"payload": "<base64>"}).
+as json, with all bytes in base64. Payloads and answers of operations that are not of
+the standard, and with --raw of all, are passed on and printed as they are (as json:
+{"payload": "<base64>"}).
 
-A guest's error, a trap, a denied capability and a provider's failure are told apart
-by the first word of the error; the exit status is 1.`,
+A call that fails is an error that begins with its kind: guest (it answered with an
+error), trap, memory, deadline, denied (the claims do not grant it), provider (the
+guest failed because a provider did), unavailable, too_large and so on. The exit status
+is 1, of a mistake in the command line 2, after Ctrl-C 130.`,
 		Example: `  waxo invoke HandleRequest '{"method": "GET", "path": "/"}'
   waxo invoke DeliverMessage '{"message": {"subject": "jobs", "body": {"text": "go"}}}'
   waxo invoke HealthRequest --module hello.wasm
@@ -98,22 +105,27 @@ by the first word of the error; the exit status is 1.`,
 	}
 	cmd.Flags().StringVarP(&f.module, "module", "m", "", "file of a signed module to call, in place of the project's guest")
 	cmd.Flags().StringVar(&f.providers, "providers", "", "what the services behind capabilities are: embedded, container, or manifest for where waxo.toml says (default: those of the waxo dev that runs, else embedded)")
-	cmd.Flags().BoolVar(&f.verbose, "verbose", false, "tell all that the host and the guest log, on stderr")
+	cmd.Flags().BoolVar(&f.raw, "raw", false, "pass the payload on, and print the answer, as they are")
+	cmd.Flags().BoolVar(&f.verbose, "verbose", false, "tell all that the host and the guest log, on stderr; of a guest that is started for the call")
 	f.plugins.Add(cmd)
 	format := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f.output = *format
+		if cmd.Flags().Changed("module") && f.module == "" {
+			return cli.Usage(errors.New("--module names no file"))
+		}
 		c, err := f.check(args[0])
 		if err != nil {
 			return err
 		}
-		if err := a.readPayload(c, args[1:]); err != nil {
+		if err := a.readPayload(cmd.Context(), c, args[1:]); err != nil {
 			return err
 		}
 		answer, err := a.invoke(cmd, f, c)
 		if err != nil {
 			return err
 		}
+		a.CleanUp() // a reader that has gone ends the process
 		return a.printAnswer(f.output, c.operation, answer)
 	}
 	return cmd
@@ -138,6 +150,9 @@ func (f *invokeFlags) check(operation string) (*invocation, error) {
 	o, err := findOperation(operation)
 	if err != nil {
 		return nil, cli.Usage(err)
+	}
+	if f.raw {
+		o.Request, o.Response = nil, nil
 	}
 	return &invocation{operation: o}, nil
 }
@@ -186,16 +201,16 @@ func guestOperations(id string) []string {
 }
 
 // readPayload makes the payload of the argument that gives it.
-func (a *app) readPayload(c *invocation, args []string) (err error) {
+func (a *app) readPayload(ctx context.Context, c *invocation, args []string) (err error) {
 	var given []byte
 	switch {
 	case len(args) == 0 && c.operation.Request != nil:
 		given = []byte("{}")
 	case len(args) == 0:
 	case args[0] == "-":
-		given, err = io.ReadAll(a.In)
+		given, err = readAll(ctx, a.In)
 	case strings.HasPrefix(args[0], "@"):
-		given, err = os.ReadFile(args[0][1:])
+		given, err = readFile(ctx, args[0][1:])
 	default:
 		given = []byte(args[0])
 	}
@@ -211,6 +226,47 @@ func (a *app) readPayload(c *invocation, args []string) (err error) {
 	return nil
 }
 
+// maxPayload is the largest payload that is read, in bytes: what is larger, no guest
+// takes.
+const maxPayload = 1 << 30
+
+// readFile reads a file, which may be a pipe: ctx ends it.
+func readFile(ctx context.Context, name string) (data []byte, err error) {
+	opened := make(chan struct{})
+	go func() { // to open a pipe takes until somebody writes to it
+		defer close(opened)
+		var f *os.File
+		if f, err = os.Open(name); err == nil {
+			defer f.Close()
+			data, err = readAll(ctx, f)
+		}
+	}()
+	select {
+	case <-opened:
+		return data, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// readAll reads to the end, or until ctx ends.
+func readAll(ctx context.Context, r io.Reader) (data []byte, err error) {
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		data, err = io.ReadAll(io.LimitReader(r, maxPayload+1))
+	}()
+	select {
+	case <-read:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if len(data) > maxPayload {
+		return nil, fmt.Errorf("it has more than %d bytes", maxPayload)
+	}
+	return data, err
+}
+
 // invoke makes the call and returns the payload of the answer.
 func (a *app) invoke(cmd *cobra.Command, f *invokeFlags, c *invocation) ([]byte, error) {
 	ctx := cmd.Context()
@@ -220,7 +276,8 @@ func (a *app) invoke(cmd *cobra.Command, f *invokeFlags, c *invocation) ([]byte,
 			return nil, err
 		}
 		return a.invokeAlone(cmd, f, c, func(context.Context) ([]byte, *manifest.Manifest, error) {
-			return module, manifest.Defaults(), nil
+			m := manifest.Defaults()
+			return module, m, m.ApplyEnv(a.Lookup)
 		})
 	}
 	p, err := a.openProject("", nil)
@@ -234,6 +291,9 @@ func (a *app) invoke(cmd *cobra.Command, f *invokeFlags, c *invocation) ([]byte,
 		}
 		if running != nil {
 			defer running.Close()
+			if f.verbose || f.plugins.Caps != "" || f.plugins.Trust != nil {
+				return nil, cli.Usage(errors.New("--verbose, --caps and --trust are for a guest that is started for this call, but its waxo dev runs: leave them out, or add --providers embedded"))
+			}
 			return a.invokeRunning(cmd, running, p.Manifest().Name, c)
 		}
 	}
@@ -253,11 +313,11 @@ func (a *app) invokeRunning(cmd *cobra.Command, running *control.Client, name st
 	if err := running.Call(cmd.Context(), requestInvoke, request, &answer); err != nil {
 		return nil, err
 	}
-	if !cli.Quiet(cmd) && answer.Build != "" {
-		fmt.Fprintf(a.Err, "called build %s of %s in the waxo dev that runs\n", answer.Build, name)
-	}
 	if e := answer.Failed; e != nil {
-		return nil, withDetail(&capability.Error{Code: e.Code, Message: e.Message, Detail: e.Detail})
+		return nil, a.failed(&capability.Error{Code: e.Code, Message: e.Message, Detail: e.Detail})
+	}
+	if !cli.Quiet(cmd) {
+		fmt.Fprintf(a.Err, "answered by %s in the waxo dev that runs, build %s\n", name, answer.Build)
 	}
 	return answer.Payload, nil
 }
@@ -290,7 +350,12 @@ func (a *app) invokeAlone(cmd *cobra.Command, f *invokeFlags, c *invocation, loa
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.newStand(opts, f.verbose)
+	var s *project.Stand
+	if f.verbose {
+		s, err = a.newStand(opts, true)
+	} else { // what goes wrong is in the error
+		s, err = project.NewStand(opts)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -299,19 +364,37 @@ func (a *app) invokeAlone(cmd *cobra.Command, f *invokeFlags, c *invocation, loa
 		if f.module != "" {
 			err = fmt.Errorf("%s: %w", f.module, err)
 		}
+		if errors.As(err, new(*wapc.StartError)) && !f.verbose {
+			err = fmt.Errorf("%w; what was logged is told with --verbose", err)
+		}
 		return nil, cli.TrustHint(err)
 	}
-	answer, err = s.Call(ctx, c.operation.Capability, c.operation.Name, c.payload)
-	return answer, withDetail(err)
+	if answer, err = s.Call(ctx, c.operation.Capability, c.operation.Name, c.payload); err != nil {
+		return nil, a.failed(err)
+	}
+	if !cli.Quiet(cmd) {
+		fmt.Fprintf(a.Err, "answered by %s, started for this call\n", cmp.Or(f.module, m.Name))
+	}
+	return answer, nil
 }
 
-// withDetail puts what a developer wants to see of a failed call below its error.
-func withDetail(err error) error {
-	var e *capability.Error
-	if errors.As(err, &e) && e.Detail != "" {
-		return fmt.Errorf("%w\n%s", err, e.Detail)
+// failed is the error of a failed call, and below it what a developer wants to see of
+// it. Most of it is the guest's own words, which may not steer the terminal.
+func (a *app) failed(err error) error {
+	e := capability.AsError(err)
+	text := printableLines(strings.TrimSuffix(e.Error()+"\n"+e.Detail, "\n"))
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", text, context.Canceled) // see cli.App
 	}
-	return err
+	return errors.New(text)
+}
+
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = printable.Line(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // printAnswer writes the payload of an answer.
@@ -322,15 +405,16 @@ func (a *app) printAnswer(format string, o registry.Operation, payload []byte) e
 				Payload []byte `json:"payload"`
 			}{append([]byte{}, payload...)})
 		}
-		if len(payload) > 0 && !bytes.HasSuffix(payload, []byte("\n")) && isTerminal(a.Out) {
-			payload = append(payload, '\n')
+		if len(payload) > 0 && isTerminal(a.Out) {
+			_, err := fmt.Fprintln(a.Out, printableLines(strings.TrimSuffix(string(payload), "\n")))
+			return err
 		}
 		_, err := a.Out.Write(payload)
 		return err
 	}
 	m, err := o.DecodeResponse(payload)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; --raw prints it as it is", err)
 	}
 	marshal := registry.MarshalText
 	if format == "json" {

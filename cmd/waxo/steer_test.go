@@ -74,7 +74,7 @@ func TestInvokeWhileItServes(t *testing.T) {
 	p.expect("POST", "/", `{"count":1}`)
 	const post = `{"method": "POST", "path": "/"}`
 	if output, status := ask(t, project, "invoke", "HandleRequest", post); status != 0 || !strings.Contains(output, `{\"count\":2}`) ||
-		!strings.Contains(output, "of hello in the waxo dev that runs") {
+		!strings.Contains(output, "answered by hello in the waxo dev that runs, build 1-") {
 		t.Errorf("status %d, %s", status, output)
 	}
 	if output, status := ask(t, project, "invoke", "-q", "HandleRequest", post, "--providers", "embedded"); status != 0 || !strings.Contains(output, `{\"count\":1}`) ||
@@ -94,6 +94,9 @@ func TestInvokeWhileItServes(t *testing.T) {
 	p.wait(workbench.KindServing)
 	if output, status := ask(t, project, "invoke", "HandleRequest", `{"method": "GET", "path": "/"}`); status != 1 || !strings.Contains(output, "waxo: guest: panic: ") {
 		t.Errorf("a panic: status %d, %s", status, output)
+	}
+	if output, status := ask(t, project, "invoke", "HealthRequest", "--verbose"); status != 2 || !strings.Contains(output, "add --providers embedded") {
+		t.Errorf("a flag that would do nothing: status %d, %s", status, output)
 	}
 	if output, status := ask(t, project, "invoke", "DeliverEvent"); status != 1 || !strings.Contains(output, "waxo: denied: ") {
 		t.Errorf("a denial: status %d, %s", status, output)

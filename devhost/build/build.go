@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,9 +97,12 @@ func (b *Builder) Build(ctx context.Context, r *Request) (*Result, error) {
 	return result, err
 }
 
+// lookTime is how long a toolchain may take to tell its version.
+const lookTime = 10 * time.Second
+
 // Look finds the toolchain that would build the project, and tells which it is. It
-// builds nothing. The error is a *ToolchainError where the toolchain is missing or too
-// old.
+// builds nothing and has nothing downloaded. The error is a *ToolchainError where the
+// toolchain is missing or too old.
 func (b *Builder) Look(ctx context.Context, m *manifest.Manifest) (string, error) {
 	if m.Language == manifest.LanguageCustom {
 		args, err := resolve(m.Dir(), m.Build.Command)
@@ -111,9 +115,11 @@ func (b *Builder) Look(ctx context.Context, m *manifest.Manifest) (string, error
 	if err != nil {
 		return "", &ToolchainError{Tool: "go", Hint: InstallGo, Err: err}
 	}
-	version, err := goVersion(ctx, command, m.Dir(), b.env)
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	version, err := goVersion(ctx, command, m.Dir(), append(slices.Clone(b.env), "GOTOOLCHAIN=local"))
 	if err != nil {
-		return "", &ToolchainError{Tool: "go", Hint: InstallGo, Err: fmt.Errorf("%s does not tell its version: %w", command, err)}
+		return "", &ToolchainError{Tool: "go", Hint: "see what go version says in " + m.Dir(), Err: fmt.Errorf("%s does not tell its version: %w", command, err)}
 	}
 	if err := tooOld(command, version); err != nil {
 		return "", err

@@ -95,10 +95,18 @@ func (b *Builder) goEnv(dir, scratch string) []string {
 }
 
 // goVersion asks the go command, such as "go1.26.1". It may be another one in a folder
-// whose go.mod asks for that.
+// whose go.mod asks for that. Around its answer there may be warnings.
 func goVersion(ctx context.Context, command, dir string, env []string) (string, error) {
 	done := run(ctx, dir, env, []string{command, "env", "GOVERSION"})
-	return strings.TrimSpace(done.output), done.err
+	if err := errors.Join(ctx.Err(), done.err); err != nil {
+		return "", fmt.Errorf("%w %s", err, strings.TrimSpace(done.output))
+	}
+	for line := range strings.Lines(done.output) {
+		if version := strings.TrimSpace(line); strings.HasPrefix(version, "go1") && !strings.Contains(version, " ") {
+			return version, nil
+		}
+	}
+	return "", fmt.Errorf("it says %.80q", done.output)
 }
 
 // tooOld is the error for a Go that cannot build guests yet.

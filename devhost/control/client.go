@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"runtime"
+	"syscall"
 	"time"
 )
 
@@ -21,7 +24,8 @@ type Client struct {
 }
 
 // Dial finds the host that serves the folder dir, and asks whether it is there. The
-// error matches ErrNotRunning where it is not.
+// error matches ErrNotRunning where it is not, and does not where somebody listens who
+// does not answer.
 func Dial(ctx context.Context, dir string) (*Client, error) {
 	a, err := readAnnouncement(dir)
 	if err != nil {
@@ -35,9 +39,22 @@ func Dial(ctx context.Context, dir string) (*Client, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if ping.Err() != nil && isAlive(a.PID) {
+			return nil, fmt.Errorf("process %d, which serves this project, does not answer: continue it, or end it", a.PID)
+		}
 		return nil, notRunning(fmt.Sprintf("process %d, which did, has ended", a.PID))
 	}
 	return c, nil
+}
+
+// isAlive tells whether there is a process, as far as that can be found out.
+func isAlive(pid int) bool {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return false
+	}
+	err = p.Signal(syscall.Signal(0))
+	return runtime.GOOS == "windows" || err == nil || errors.Is(err, os.ErrPermission)
 }
 
 func newClient(a announcement) *Client {

@@ -65,7 +65,7 @@ func TestCall(t *testing.T) {
 		{"add", "text", "cannot be read"},
 		{"subtract", sum{}, `cannot do "subtract"`},
 		{"", sum{}, `cannot do ""`},
-		{"add", strings.Repeat("x", 64<<20-1), "too large"},
+		{"add", strings.Repeat("x", 64<<20-1), "larger than the 67108864 bytes"},
 		{"repeat", 64<<20 - 1, "the answer has 67108865 bytes, the limit is 67108864"},
 	} {
 		err := c.Call(t.Context(), test.name, test.request, nil)
@@ -132,6 +132,27 @@ func TestNotRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing("has ended")
+
+	// One that stands still is not one that has ended.
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for pid, gone := range map[int]bool{os.Getpid(): false, 1 << 30: true} {
+		a["address"], a["pid"] = silent.Addr().String(), pid
+		replaced, err := json.Marshal(a)
+		if err == nil {
+			err = os.WriteFile(file, replaced, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = control.Dial(t.Context(), dir)
+		if errors.Is(err, control.ErrNotRunning) != gone || !gone && (err == nil || !strings.Contains(err.Error(), "does not answer")) {
+			t.Errorf("process %d: %v", pid, err)
+		}
+	}
 
 	// The next one begins as if it were not there.
 	serve(t, dir, new(control.Mux))

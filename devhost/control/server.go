@@ -148,6 +148,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		answer(w, http.StatusRequestEntityTooLarge, fmt.Errorf("the request is larger than the %d bytes that a waxo which runs takes from another", large.Limit))
+		return
+	}
 	if err != nil {
 		answer(w, http.StatusBadRequest, fmt.Errorf("the request could not be read: %w", err))
 		return

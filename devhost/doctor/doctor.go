@@ -20,6 +20,7 @@ import (
 	"github.com/waxosuit/waxo/capability"
 	"github.com/waxosuit/waxo/devhost/build"
 	"github.com/waxosuit/waxo/devhost/manifest"
+	"github.com/waxosuit/waxo/devhost/printable"
 	"github.com/waxosuit/waxo/devhost/watch"
 )
 
@@ -47,6 +48,13 @@ type Options struct {
 	// needs is looked for.
 	Manifest *manifest.Manifest
 
+	// Mistake is why the project's manifest cannot be read. Default: it can, or there is
+	// none.
+	Mistake error
+
+	// Binds say where the services of the project are. Default: as its manifest has it.
+	Binds []manifest.Bind
+
 	// Lookup reads the environment. Default: nothing is set.
 	Lookup func(name string) (string, bool)
 
@@ -57,9 +65,9 @@ type Options struct {
 	// tried.
 	Listen func(ctx context.Context, address string) error
 
-	// Companion tells where the program is that runs containers, "" where Go has to
-	// build it first. Default: it is not asked.
-	Companion func() string
+	// Companion tells where the program is that runs containers, "" where it is built
+	// when it is needed, and why it cannot be. Default: it is not asked.
+	Companion func() (string, error)
 
 	// Cache tells where the folder for compiled code is. Default: it is not tried.
 	Cache func() (string, error)
@@ -76,6 +84,9 @@ func Examine(ctx context.Context, opts *Options) []Finding {
 	}
 	if e.Builder == nil {
 		e.Builder = build.New(nil)
+	}
+	if e.Binds == nil && e.Manifest != nil {
+		e.Binds = e.Manifest.Binds
 	}
 	e.project()
 	e.toolchain(ctx)
@@ -95,20 +106,35 @@ type examination struct {
 	findings []Finding
 }
 
+// Others have a part in what is found: it may not steer a terminal.
 func (e *examination) ok(check, format string, args ...any) {
-	e.findings = append(e.findings, Finding{check, OK, fmt.Sprintf(format, args...), ""})
+	e.findings = append(e.findings, Finding{check, OK, printable.Line(fmt.Sprintf(format, args...)), ""})
 }
 
 func (e *examination) bad(status Status, check, fix, format string, args ...any) {
-	e.findings = append(e.findings, Finding{check, status, fmt.Sprintf(format, args...), fix})
+	e.findings = append(e.findings, Finding{check, status, printable.Line(fmt.Sprintf(format, args...)), printable.Line(fix)})
 }
 
+// project looks whether the project can be read, and be built in.
 func (e *examination) project() {
-	if e.Manifest == nil {
+	switch {
+	case e.Mistake != nil:
+		e.bad(Problem, "project", "correct "+manifest.FileName, "%v", e.Mistake)
+		return
+	case e.Manifest == nil:
 		e.ok("project", "none here; waxo new writes one")
 		return
 	}
-	e.ok("project", "%s %s in %s", e.Manifest.Name, e.Manifest.Version, e.Manifest.Dir())
+	m := e.Manifest
+	dir := filepath.Join(m.Dir(), manifest.StateDir)
+	if _, err := os.Stat(dir); err != nil {
+		dir = m.Dir() // where it is made
+	}
+	if err := tryFolder(dir); err != nil {
+		e.bad(Problem, "project", "have it belong to you", "nothing can be built in it: %v", err)
+		return
+	}
+	e.ok("project", "%s %s in %s", m.Name, m.Version, m.Dir())
 }
 
 // toolchain looks for what builds the project.
@@ -136,7 +162,7 @@ func (e *examination) toolchain(ctx context.Context) {
 
 // containers looks for a container engine, which the project may need.
 func (e *examination) containers(ctx context.Context) {
-	needed := e.Manifest != nil && slices.ContainsFunc(e.Manifest.Binds, func(b manifest.Bind) bool { return b.Provider == manifest.ProviderContainer })
+	needed := slices.ContainsFunc(e.Binds, func(b manifest.Bind) bool { return b.Provider == manifest.ProviderContainer })
 	status, only := Warning, "; only --providers container needs one"
 	if needed {
 		status, only = Problem, ", and waxo.toml asks for containers"
@@ -150,19 +176,14 @@ func (e *examination) containers(ctx context.Context) {
 		e.ok("containers", "%s", found)
 		return
 	}
-	switch companion := e.Companion(); {
+	switch companion, err := e.Companion(); {
+	case err != nil:
+		e.bad(status, "containers", "put waxo-containers beside waxo, or have Go build it: "+build.InstallGo, "%s, but no waxo-containers: %v%s", found, err, only)
 	case companion != "":
 		e.ok("containers", "%s, and %s", found, companion)
-	case e.hasGo(ctx):
-		e.ok("containers", "%s; waxo-containers is built when it is first needed", found)
 	default:
-		e.bad(status, "containers", "put waxo-containers beside waxo, or "+build.InstallGo, "%s, but neither waxo-containers nor Go to build it%s", found, only)
+		e.ok("containers", "%s; Go builds waxo-containers when it is first needed", found)
 	}
-}
-
-func (e *examination) hasGo(ctx context.Context) bool {
-	_, err := e.Builder.Look(ctx, &manifest.Manifest{Language: manifest.LanguageGo})
-	return err == nil
 }
 
 // cache tries to write into the folder for compiled code.
@@ -171,6 +192,9 @@ func (e *examination) cache() {
 		return
 	}
 	dir, err := e.Cache()
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
 	if err == nil {
 		err = tryFolder(dir)
 	}
@@ -181,12 +205,9 @@ func (e *examination) cache() {
 	e.ok("cache", "%s", dir)
 }
 
-// tryFolder tries to write into a folder, which may have to be made.
+// tryFolder tries to write into a folder.
 func tryFolder(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, "doctor-")
+	f, err := os.CreateTemp(dir, ".waxo-doctor-")
 	if err != nil {
 		return err
 	}
@@ -210,7 +231,7 @@ func (e *examination) watching(ctx context.Context) {
 		e.bad(Warning, "watching", "sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024", "%s", notice)
 		return
 	}
-	e.ok("watching", "changes are reported by the system")
+	e.ok("watching", "by what the system reports, with a look now and then")
 }
 
 // keys looks whether others may read the throwaway keys.

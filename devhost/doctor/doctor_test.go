@@ -84,6 +84,21 @@ func TestToolchain(t *testing.T) {
 	w.opts.Builder = build.New(&build.Options{Go: filepath.Join(w.dir, "none")})
 	w.expect("toolchain", doctor.Problem, "none", "go.dev/dl")
 
+	if err := os.WriteFile(old, []byte("#!/bin/sh\necho 'go: warning: go1.1 of \033[31mold' >&2\necho go1.99.1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w.opts.Builder = build.New(&build.Options{Go: old})
+	w.expect("toolchain", doctor.OK, "go1.99.1 ("+old+")", "")
+	if err := os.WriteFile(old, []byte("#!/bin/sh\necho 'go: \033[31mnot today' >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w.expect("toolchain", doctor.Problem, `go: \x1b[31mnot today`, "go version")
+
+	w = newWorld(t, "")
+	w.opts.Mistake = errors.New("waxo.toml:1:1: nonsense")
+	w.expect("project", doctor.Problem, "waxo.toml:1:1: nonsense", "correct waxo.toml")
+	w.expect("toolchain", doctor.OK, "go1.", "")
+
 	custom := func(program string) *world {
 		return newWorld(t, "name = \"hello\"\nlanguage = \"custom\"\ncapabilities = []\n[build]\ncommand = [\""+program+"\", \"x\"]\noutput = \"a.wasm\"\n")
 	}
@@ -138,33 +153,49 @@ func TestContainers(t *testing.T) {
 	w = newWorld(t, asks)
 	w.expect("containers", doctor.Problem, "waxo.toml asks for containers", "unset DOCKER_HOST")
 	w.env["DOCKER_HOST"] = "ssh://somewhere"
-	w.expect("containers", doctor.Problem, "ssh:// cannot be asked", "unset DOCKER_HOST")
+	w.expect("containers", doctor.Problem, "cannot be asked from here", "unset DOCKER_HOST")
+	for _, host := range []string{"127.0.0.1:2375", "/var/run/docker.sock", "unix://var/run/docker.sock", "tcp://u:s3cret@127.0.0.1:1", "tcp://u:s3cret@%zz", "tcp://s3cret"} {
+		w.env["DOCKER_HOST"] = host
+		w.expect("containers", doctor.Problem, "no container engine answers at DOCKER_HOST: ", "unset DOCKER_HOST")
+		for _, f := range doctor.Examine(t.Context(), &w.opts) {
+			if strings.Contains(f.Found+f.Fix, "s3cret") {
+				t.Errorf("a password is told: %+v", f)
+			}
+		}
+	}
 
 	socket := serve(t, `{"Platform": {"Name": "Some Engine"}, "Version": "9.8.7"}`)
 	w.env["DOCKER_HOST"] = "unix://" + socket
 	w.expect("containers", doctor.OK, "Some Engine 9.8.7 at "+socket, "")
-	w.opts.Companion = func() string { return "/somewhere/waxo-containers" }
+	w.opts.Companion = func() (string, error) { return "/somewhere/waxo-containers", nil }
 	w.expect("containers", doctor.OK, "/somewhere/waxo-containers", "")
-	w.opts.Companion = func() string { return "" }
-	w.expect("containers", doctor.OK, "waxo-containers is built when it is first needed", "")
-	w.opts.Builder = build.New(&build.Options{Go: filepath.Join(w.dir, "none")})
-	w.expect("containers", doctor.Problem, "neither waxo-containers nor Go", "put waxo-containers beside waxo")
+	w.opts.Companion = func() (string, error) { return "", nil }
+	w.expect("containers", doctor.OK, "Go builds waxo-containers when it is first needed", "")
+	w.opts.Companion = func() (string, error) { return "", errors.New("there is no Go") }
+	w.expect("containers", doctor.Problem, "no waxo-containers: there is no Go", "put waxo-containers beside waxo")
 	w.env["DOCKER_HOST"] = "unix://" + serve(t, "hello")
 	w.expect("containers", doctor.Problem, "what answers is no container engine", "DOCKER_HOST")
 
-	// At one of the usual places.
+	// At one of the usual places, that of the user first.
+	delete(w.env, "DOCKER_HOST")
+	w.opts.Companion = nil
+	w.env["XDG_RUNTIME_DIR"] = filepath.Dir(socket)
+	if err := os.Rename(socket, filepath.Join(filepath.Dir(socket), "docker.sock")); err != nil {
+		t.Fatal(err)
+	}
+	w.expect("containers", doctor.OK, "Some Engine 9.8.7", "")
+	delete(w.env, "XDG_RUNTIME_DIR")
 	if _, err := os.Stat("/var/run/docker.sock"); err == nil {
 		return // that one is asked first
 	}
-	delete(w.env, "DOCKER_HOST")
 	w.expect("containers", doctor.Problem, "there is no container engine", " ")
+	podman := serve(t, `{"Version": "5"}`)
 	w.env["XDG_RUNTIME_DIR"] = t.TempDir()
-	w.expect("containers", doctor.Problem, "there is no container engine", " ")
-	if err := os.Rename(socket, filepath.Join(w.env["XDG_RUNTIME_DIR"], "docker.sock")); err != nil {
+	to := filepath.Join(w.env["XDG_RUNTIME_DIR"], "podman", "podman.sock")
+	if err := errors.Join(os.Mkdir(filepath.Dir(to), 0o700), os.Rename(podman, to)); err != nil {
 		t.Fatal(err)
 	}
-	w.opts.Companion = nil
-	w.expect("containers", doctor.OK, "Some Engine 9.8.7", "")
+	w.expect("containers", doctor.Problem, "engine 5 at "+to, "export DOCKER_HOST=unix://"+to)
 }
 
 func TestCache(t *testing.T) {
@@ -187,10 +218,18 @@ func TestCache(t *testing.T) {
 
 func TestProject(t *testing.T) {
 	w := newWorld(t, project)
-	w.expect("watching", doctor.OK, "reported", "")
+	w.expect("watching", doctor.OK, "the system reports", "")
 	if got := w.checks(); got != "project toolchain containers watching" {
 		t.Errorf("checks: %s", got)
 	}
+	if entries, err := os.ReadDir(w.dir); err != nil || len(entries) != 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+	gone := newWorld(t, project)
+	if err := os.Remove(gone.dir); err != nil {
+		t.Fatal(err)
+	}
+	gone.expect("project", doctor.Problem, "nothing can be built in it", "belong to you")
 	keys := filepath.Join(w.dir, manifest.StateDir, "keys")
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		t.Fatal(err)
@@ -228,9 +267,10 @@ func TestServices(t *testing.T) {
 	url := func(url string) *world { return bind("provider = \"url\"\nurl = \"" + url + "\"\n") }
 	const check = "wascap:keyvalue"
 	url("redis://user:secret@"+l.Addr().String()+"/0").expect(check, doctor.OK, "somebody listens at "+l.Addr().String(), "")
-	url("redis://127.0.0.1:1,redis://"+l.Addr().String()).expect(check, doctor.OK, l.Addr().String(), "")
-	url("redis://127.0.0.1:1/0").expect(check, doctor.Problem, "nobody answers at 127.0.0.1:1", "start the service")
-	url("other://127.0.0.1").expect(check, doctor.Problem, "names no port", "correct its url")
+	url("nats://127.0.0.1:1,nats://"+l.Addr().String()).expect(check, doctor.OK, l.Addr().String(), "")
+	url("redis://127.0.0.1:1/0").expect(check, doctor.Problem, "nobody listens at 127.0.0.1:1", "start the service")
+	url("redis://u:s3,cret@"+l.Addr().String()).expect(check, doctor.OK, "somebody listens", "")
+	url("other://127.0.0.1").expect(check, doctor.Problem, "no service is at other://", "correct its url")
 	w := url("redis://${DOCTOR_TEST}/0")
 	w.expect(check, doctor.Problem, "DOCTOR_TEST is not set", "set it")
 	w.env["DOCTOR_TEST"] = l.Addr().String()

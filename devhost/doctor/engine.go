@@ -20,14 +20,17 @@ import (
 const engineTimeout = 3 * time.Second
 
 // findEngine asks the container engine that DOCKER_HOST names, or the first of those
-// at the usual sockets that answers, for its version. Where there is none, fix is what
-// mends that.
+// where waxo-containers looks, for its version. Where there is none, fix is what mends
+// that.
 func findEngine(ctx context.Context, lookup func(string) (string, bool)) (version, fix string, err error) {
 	if host, set := lookup("DOCKER_HOST"); set && host != "" {
-		if version, err = engineVersion(ctx, host); err != nil {
-			return "", "start it, or unset DOCKER_HOST", fmt.Errorf("no container engine answers at DOCKER_HOST (%s): %w", host, err)
+		switch version, err = engineVersion(ctx, host); {
+		case err == nil:
+			return version, "", nil
+		case errors.Is(err, os.ErrPermission):
+			return "", mayNot, fmt.Errorf("the container engine of DOCKER_HOST may not be used: %w", err)
 		}
-		return version, "", nil
+		return "", "start it, or correct or unset DOCKER_HOST, such as unix:///var/run/docker.sock or tcp://127.0.0.1:2375", fmt.Errorf("no container engine answers at DOCKER_HOST: %w", err)
 	}
 	var failed []error
 	for _, socket := range sockets(lookup) {
@@ -39,41 +42,58 @@ func findEngine(ctx context.Context, lookup func(string) (string, bool)) (versio
 			failed = append(failed, err)
 		}
 	}
+	if podman := podmanSocket(lookup); podman != "" {
+		if version, err := engineVersion(ctx, "unix://"+podman); err == nil {
+			return "", "export DOCKER_HOST=unix://" + podman, fmt.Errorf("%s, which is looked for nowhere but at DOCKER_HOST", version)
+		}
+	}
 	switch err := errors.Join(failed...); {
 	case err == nil:
 		return "", installEngine(), errors.New("there is no container engine")
 	case errors.Is(err, os.ErrPermission):
-		return "", "usermod -aG docker YOUR-NAME, as root, and log in anew", fmt.Errorf("the container engine may not be used: %w", err)
+		return "", mayNot, fmt.Errorf("the container engine may not be used: %w", err)
 	default:
 		return "", "systemctl start docker, or start Docker Desktop", fmt.Errorf("the container engine does not answer: %w", err)
 	}
 }
 
-// sockets are where engines usually listen.
+const mayNot = "usermod -aG docker YOUR-NAME, as root, and log in anew"
+
+// sockets are where testcontainers-go looks: for the engine of one user, and then for
+// that of the machine.
 func sockets(lookup func(string) (string, bool)) []string {
-	all := []string{"/var/run/docker.sock"}
+	var all []string
 	if run, ok := lookup("XDG_RUNTIME_DIR"); ok && run != "" {
-		all = append(all, filepath.Join(run, "docker.sock"), filepath.Join(run, "podman", "podman.sock"))
+		all = append(all, filepath.Join(run, "docker.sock"))
 	}
 	if home, ok := lookup("HOME"); ok && home != "" {
-		all = append(all, filepath.Join(home, ".docker", "run", "docker.sock"))
+		all = append(all, filepath.Join(home, ".docker", "run", "docker.sock"), filepath.Join(home, ".docker", "desktop", "docker.sock"))
 	}
-	return all
+	return append(all, fmt.Sprintf("/run/user/%d/docker.sock", os.Getuid()), "/var/run/docker.sock")
 }
 
-// engineVersion asks an engine, at unix:///path or tcp://host:port.
+// podmanSocket is where Podman listens for one user, "" where that is not known.
+func podmanSocket(lookup func(string) (string, bool)) string {
+	if run, ok := lookup("XDG_RUNTIME_DIR"); ok && run != "" {
+		return filepath.Join(run, "podman", "podman.sock")
+	}
+	return ""
+}
+
+// engineVersion asks an engine, at unix:///path or tcp://host:port. What it is asked
+// with may hold a password, and stands in no error.
 func engineVersion(ctx context.Context, host string) (string, error) {
 	u, err := url.Parse(host)
 	if err != nil {
-		return "", err
+		return "", errors.New("that is no address")
 	}
 	network, address := "tcp", u.Host
-	switch u.Scheme {
-	case "unix":
+	switch {
+	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
 		network, address = "unix", u.Path
-	case "tcp", "http":
+	case (u.Scheme == "tcp" || u.Scheme == "http") && u.Port() != "":
 	default:
-		return "", fmt.Errorf("engines at %s:// cannot be asked from here", u.Scheme)
+		return "", errors.New("it is neither unix:///path nor tcp://host:port, and others cannot be asked from here")
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
@@ -85,10 +105,13 @@ func engineVersion(ctx context.Context, host string) (string, error) {
 		return "", err
 	}
 	response, err := (&http.Client{Transport: transport}).Do(request)
+	if inner := (*url.Error)(nil); errors.As(err, &inner) {
+		err = inner.Err // the address of the request is made up
+	}
+	if ctx.Err() != nil && err != nil {
+		err = fmt.Errorf("%s: no answer within %v", address, engineTimeout)
+	}
 	if err != nil {
-		if inner := (*url.Error)(nil); errors.As(err, &inner) {
-			err = inner.Err // the address of the request is made up
-		}
 		return "", err
 	}
 	defer response.Body.Close()
@@ -97,7 +120,7 @@ func engineVersion(ctx context.Context, host string) (string, error) {
 		Version  string
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&v); err != nil || v.Version == "" {
-		return "", fmt.Errorf("%s: what answers is no container engine (%s)", address, response.Status)
+		return "", fmt.Errorf("%s: what answers is no container engine, or one that wants TLS (%s)", address, response.Status)
 	}
 	name := strings.TrimSpace(v.Platform.Name)
 	if name == "" {
@@ -109,8 +132,8 @@ func engineVersion(ctx context.Context, host string) (string, error) {
 // installEngine is how an engine comes onto this machine.
 func installEngine() string {
 	return pick("see https://docs.docker.com/engine/install", map[string]string{
-		"apt-get": "apt-get install docker.io", "dnf": "dnf install podman-docker && systemctl --user start podman.socket",
-		"pacman": "pacman -S docker && systemctl start docker", "brew": "brew install colima docker && colima start",
+		"apt-get": "apt-get install docker.io", "dnf": "dnf install moby-engine && systemctl start docker",
+		"pacman": "pacman -S docker && systemctl start docker", "brew": "brew install --cask docker",
 	})
 }
 
@@ -132,12 +155,17 @@ func pick(everywhere string, commands map[string]string, unless ...string) strin
 	return everywhere
 }
 
+// rustTime is how long rustc may take to answer.
+const rustTime = 10 * time.Second
+
 // wasmTarget is what guests in Rust are compiled for.
 const wasmTarget = "wasm32-unknown-unknown"
 
 // rustTarget tells whether rustc has a standard library for guests, as the project's
 // folder chooses it. Where that cannot be found out, it is taken to be there.
 func rustTarget(ctx context.Context, dir string) bool {
+	ctx, cancel := context.WithTimeout(ctx, rustTime)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "rustc", "--print", "sysroot")
 	cmd.Dir = dir
 	root, err := cmd.Output()

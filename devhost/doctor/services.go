@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 
 // services looks whether the services and plugins that the manifest names are there.
 func (e *examination) services(ctx context.Context) {
-	for _, b := range e.Manifest.Binds {
+	for _, b := range e.Binds {
 		check := b.Capability
 		if b.Name != capability.DefaultBinding {
 			check += "/" + b.Name
@@ -39,11 +40,16 @@ func (e *examination) services(ctx context.Context) {
 // dialTimeout is how long a service may take to accept a connection.
 const dialTimeout = 2 * time.Second
 
-// service looks whether anybody listens at one of the addresses of a service. What
-// stands beside the address, such as a password, is not spoken of.
-func (e *examination) service(ctx context.Context, check, urls string) {
+// service looks whether anybody listens at the address of a service, or at one of them,
+// as NATS may have several. What stands beside the address, such as a password, is not
+// spoken of.
+func (e *examination) service(ctx context.Context, check, text string) {
+	urls := []string{text}
+	if strings.HasPrefix(text, "nats:") || strings.HasPrefix(text, "tls:") {
+		urls = strings.Split(text, ",")
+	}
 	var addresses []string
-	for text := range strings.SplitSeq(urls, ",") {
+	for _, text := range urls {
 		address, err := hostPort(strings.TrimSpace(text))
 		if err != nil {
 			e.bad(Problem, check, "correct its url", "%v", err)
@@ -51,7 +57,6 @@ func (e *examination) service(ctx context.Context, check, urls string) {
 		}
 		addresses = append(addresses, address)
 	}
-	var failed error
 	for _, address := range addresses {
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -61,12 +66,11 @@ func (e *examination) service(ctx context.Context, check, urls string) {
 			e.ok(check, "somebody listens at %s", address)
 			return
 		}
-		failed = err
 	}
-	e.bad(Problem, check, "start the service, or correct its url", "nobody answers at %s: %v", strings.Join(addresses, ", "), failed)
+	e.bad(Problem, check, "start the service, or correct its url", "nobody listens at %s", strings.Join(addresses, ", "))
 }
 
-// ports are those of the schemes that addresses of services have.
+// ports are those of the schemes that the addresses of services have.
 var ports = map[string]string{
 	"redis": "6379", "rediss": "6379", "nats": "4222", "tls": "4222", "http": "80", "https": "443",
 }
@@ -77,14 +81,11 @@ func hostPort(text string) (string, error) {
 	if err != nil || u.Hostname() == "" {
 		return "", errors.New("its url names no host")
 	}
-	port := u.Port()
-	if port == "" {
-		port = ports[u.Scheme]
+	port, known := ports[u.Scheme]
+	if !known {
+		return "", fmt.Errorf("no service is at %s://", u.Scheme)
 	}
-	if port == "" {
-		return "", fmt.Errorf("its url names no port, and %s has none by default", u.Scheme)
-	}
-	return net.JoinHostPort(u.Hostname(), port), nil
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)), nil
 }
 
 // plugin looks whether a plugin can be run.
@@ -96,7 +97,9 @@ func (e *examination) plugin(check, program string) {
 	switch {
 	case err != nil:
 		e.bad(Problem, check, "build it, or correct plugin in "+manifest.FileName, "the plugin is not there: %v", err)
-	case info.IsDir() || runtime.GOOS != "windows" && info.Mode()&fs.ModePerm&0o111 == 0:
+	case info.IsDir():
+		e.bad(Problem, check, "correct plugin in "+manifest.FileName, "the plugin %s is a folder", program)
+	case runtime.GOOS != "windows" && info.Mode()&fs.ModePerm&0o111 == 0:
 		e.bad(Problem, check, "chmod +x "+program, "the plugin %s is no program", program)
 	default:
 		e.ok(check, "the plugin %s", program)

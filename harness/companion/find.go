@@ -29,9 +29,35 @@ func (o *Options) find(ctx context.Context) (string, error) {
 	if o.Program != "" {
 		return o.Program, nil
 	}
-	if path := Locate(); path != "" {
+	if path := locate(); path != "" {
 		return path, nil
 	}
+	b, err := newBuilder(o.Progress)
+	if err != nil {
+		return "", err
+	}
+	return b.provide(ctx)
+}
+
+// Locate tells where the companion is, without building it; "" where it would be built
+// when it is needed. The error says why it cannot be.
+func Locate() (string, error) {
+	if path := locate(); path != "" {
+		return path, nil
+	}
+	b, err := newBuilder(nil)
+	if err != nil {
+		return "", err
+	}
+	kept, _, err := b.look()
+	if _, missing := os.Stat(kept); missing != nil {
+		kept = ""
+	}
+	return kept, err
+}
+
+// newBuilder makes one of what is known of this program.
+func newBuilder(progress func(string)) (builder, error) {
 	_, file, _, _ := runtime.Caller(0)
 	var version string
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -39,18 +65,15 @@ func (o *Options) find(ctx context.Context) (string, error) {
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no place to build %s: %w", Program, err)
+		return builder{}, fmt.Errorf("no place to build %s: %w", Program, err)
 	}
-	b := builder{root: sources(file), version: version, cache: filepath.Join(cache, "waxo", "companion"), progress: o.Progress}
-	return b.provide(ctx)
+	return builder{root: sources(file), version: version, cache: filepath.Join(cache, "waxo", "companion"), progress: progress}, nil
 }
 
-// Locate finds the companion beside this program or in PATH; it is empty where it has
-// to be built first.
-func Locate() string {
+// locate finds the companion beside this program or in PATH.
+func locate() string {
 	if self, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(self), executable())
-		if info, err := os.Stat(beside); err == nil && !info.IsDir() {
+		if beside, err := exec.LookPath(filepath.Join(filepath.Dir(self), executable())); err == nil {
 			return beside
 		}
 	}
@@ -109,9 +132,9 @@ type builder struct {
 	progress func(string)
 }
 
-// provide returns a program that fits: one that was kept, where what it was made of
-// cannot have changed, or a new one.
-func (b builder) provide(ctx context.Context) (string, error) {
+// look finds a program that was kept, or tells where it would be built. It is kept
+// unless what it is made of may have changed.
+func (b builder) look() (kept string, usable bool, err error) {
 	key, changes := b.version, false
 	if b.root != "" {
 		sum := sha256.Sum256([]byte(b.root))
@@ -119,16 +142,25 @@ func (b builder) provide(ctx context.Context) (string, error) {
 		changes = !strings.Contains(filepath.Base(b.root), "@") // not in the module cache
 	}
 	if key == "" {
-		return "", fmt.Errorf("%s is neither beside this program nor in PATH, and its sources are not known: go install %s@latest", Program, command)
+		return "", false, fmt.Errorf("%s is neither beside this program nor in PATH, and its sources are not known: go install %s@latest", Program, command)
 	}
-	kept := filepath.Join(b.cache, key, executable())
+	kept = filepath.Join(b.cache, key, executable())
 	if _, err := os.Stat(kept); err == nil && !changes {
-		return kept, nil
+		return kept, true, nil
 	}
 	if _, err := exec.LookPath("go"); err != nil {
-		return "", fmt.Errorf("%s is neither beside this program nor in PATH, and without Go it cannot be built: %w", Program, err)
+		return "", false, fmt.Errorf("%s is neither beside this program nor in PATH, and without Go it cannot be built: %w", Program, err)
 	}
-	dir := filepath.Join(b.cache, key)
+	return kept, false, nil
+}
+
+// provide returns a program that fits: one that was kept, or a new one.
+func (b builder) provide(ctx context.Context) (string, error) {
+	kept, usable, err := b.look()
+	if err != nil || usable {
+		return kept, err
+	}
+	dir := filepath.Dir(kept)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}

@@ -126,7 +126,29 @@ func TestFind(t *testing.T) {
 	beside := filepath.Join(filepath.Dir(self), executable())
 	write(t, beside, "")
 	defer os.Remove(beside)
+	if path, err := (&Options{}).find(t.Context()); err != nil || path == beside && runtime.GOOS != "windows" {
+		t.Errorf("beside, but no program: %q, %v", path, err)
+	}
+	if err := os.Chmod(beside, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if path, err := (&Options{}).find(t.Context()); err != nil || path != beside {
 		t.Errorf("beside: %q, %v", path, err)
+	}
+	if path, err := Locate(); err != nil || path != beside {
+		t.Errorf("it is located at %q, %v", path, err)
+	}
+}
+
+// TestLocate: what would have to be built is not, and what cannot be is told.
+func TestLocate(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	if path, err := Locate(); err != nil || path != "" {
+		t.Errorf("with Go: %q, %v", path, err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if path, err := Locate(); err == nil || path != "" || !strings.Contains(err.Error(), "without Go it cannot be built") {
+		t.Errorf("without Go: %q, %v", path, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"reflect"
 	"slices"
@@ -39,6 +40,10 @@ func marshal(m Message, w *writer) ([]byte, error) {
 // that the message does not have is an error, which names those that it has.
 func UnmarshalJSON(data []byte, m Message) error {
 	reflect.ValueOf(m).Elem().SetZero()
+	if !utf8.Valid(data) {
+		return errors.New("it is not UTF-8; bytes that are no text are written in base64")
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as some editors write it
 	return readMessage(data, reflect.ValueOf(m).Elem())
 }
 
@@ -223,29 +228,39 @@ func known(fields []field) string {
 func object(data []byte) (values []json.RawMessage, names []string, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return nil, nil, errors.Join(fmt.Errorf("%.40q is no JSON object", data), err)
+		return nil, nil, fmt.Errorf("%.40q is no JSON object", data)
 	}
+	given := make(map[string]bool)
 	for decoder.More() {
 		name, err := decoder.Token()
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, unfinished(err)
 		}
 		var value json.RawMessage
 		if err := decoder.Decode(&value); err != nil {
-			return nil, nil, err
+			return nil, nil, unfinished(err)
 		}
-		if slices.Contains(names, name.(string)) {
+		if given[name.(string)] {
 			return nil, nil, fmt.Errorf("%q is given twice", name)
 		}
+		given[name.(string)] = true
 		names, values = append(names, name.(string)), append(values, value)
 	}
 	if _, err := decoder.Token(); err != nil {
-		return nil, nil, err
+		return nil, nil, unfinished(err)
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, nil, errors.New("there is more after the JSON object")
 	}
 	return values, names, nil
+}
+
+// unfinished has the end of the input be told in words.
+func unfinished(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the JSON ends before the object does")
+	}
+	return err
 }
 
 func readValue(data []byte, v reflect.Value) error {

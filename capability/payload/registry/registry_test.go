@@ -221,6 +221,7 @@ func TestMarshalText(t *testing.T) {
 func TestUnmarshalJSON(t *testing.T) {
 	for _, c := range []struct{ capability, operation, json, want string }{
 		{capability.HTTPServer, capability.OpHandleRequest, `{"method": "GET", "queryString": null, "body": {"text": "hi"}}`, "\n\x03GET*\x02hi"},
+		{capability.HTTPServer, capability.OpHandleRequest, "\ufeff{\"method\": \"GET\"} \n", "\n\x03GET"},
 		{capability.HTTPServer, capability.OpHandleRequest, `{"body": "_-8"}`, "*\x02\xff\xef"},
 		{capability.KeyValue, capability.OpAdd, `{"key": "n", "value": -0.2e1}`, "\n\x01n\x10\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"},
 		{capability.Extras, capability.OpRequestRandom, `{"gentype": "RANDOM", "max": "6"}`, "\x08\x03\x18\x06"},
@@ -246,7 +247,11 @@ func TestUnmarshalJSONRefuses(t *testing.T) {
 		{capability.KeyValue, capability.OpSet, `{"key": 1}`, "1 is no string"},
 		{capability.KeyValue, capability.OpSet, `{"key": "a"} {}`, "there is more after"},
 		{capability.KeyValue, capability.OpSet, `[]`, "is no JSON object"},
-		{capability.KeyValue, capability.OpSet, `{`, "EOF"},
+		{capability.KeyValue, capability.OpSet, `{`, "the JSON ends before the object does"},
+		{capability.KeyValue, capability.OpSet, `{"key": "a"`, "the JSON ends before the object does"},
+		{capability.KeyValue, capability.OpSet, `{"key": `, "the JSON ends before the object does"},
+		{capability.KeyValue, capability.OpSet, `{"key": "a"}]]`, "there is more after"},
+		{capability.KeyValue, capability.OpSet, "{\"key\": \"\xff\"}", "it is not UTF-8"},
 		{capability.KeyValue, capability.OpSetUnion, `{"keys": "a"}`, "is no list"},
 		{capability.KeyValue, capability.OpSetUnion, `{"keys": [null]}`, "null is no element"},
 		{capability.HTTPServer, capability.OpHandleRequest, `{"body": "*"}`, "is no base64"},

@@ -91,7 +91,7 @@ func (a *App) Main(root *cobra.Command, args []string) int {
 	defer stop()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	a.cleanup()
+	a.CleanUp()
 	return a.status(err)
 }
 
@@ -158,7 +158,7 @@ func (a *App) abort() {
 	if left == "" {
 		left = "nothing"
 	}
-	a.cleanup()
+	a.CleanUp()
 	fmt.Fprintf(a.Err, "%s: stopped at once; left unfinished: %s\n", a.Name, left)
 	os.Exit(ExitInterrupted)
 }
@@ -190,7 +190,8 @@ func (a *App) OnExit(f func()) {
 	a.restore = sync.OnceFunc(f)
 }
 
-func (a *App) cleanup() {
+// CleanUp does now what OnExit was told.
+func (a *App) CleanUp() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.restore != nil {
