@@ -314,7 +314,7 @@ func (a *app) invokeRunning(cmd *cobra.Command, running *control.Client, name st
 		return nil, err
 	}
 	if e := answer.Failed; e != nil {
-		return nil, a.failed(&capability.Error{Code: e.Code, Message: e.Message, Detail: e.Detail})
+		return nil, callError(&capability.Error{Code: e.Code, Message: e.Message, Detail: e.Detail})
 	}
 	if !cli.Quiet(cmd) {
 		fmt.Fprintf(a.Err, "answered by %s in the waxo dev that runs, build %s\n", name, answer.Build)
@@ -370,7 +370,7 @@ func (a *app) invokeAlone(cmd *cobra.Command, f *invokeFlags, c *invocation, loa
 		return nil, cli.TrustHint(err)
 	}
 	if answer, err = s.Call(ctx, c.operation.Capability, c.operation.Name, c.payload); err != nil {
-		return nil, a.failed(err)
+		return nil, callError(err)
 	}
 	if !cli.Quiet(cmd) {
 		fmt.Fprintf(a.Err, "answered by %s, started for this call\n", cmp.Or(f.module, m.Name))
@@ -378,9 +378,9 @@ func (a *app) invokeAlone(cmd *cobra.Command, f *invokeFlags, c *invocation, loa
 	return answer, nil
 }
 
-// failed is the error of a failed call, and below it what a developer wants to see of
+// callError is the error of a failed call, and below it what a developer wants to see of
 // it. Most of it is the guest's own words, which may not steer the terminal.
-func (a *app) failed(err error) error {
+func callError(err error) error {
 	e := capability.AsError(err)
 	text := printableLines(strings.TrimSuffix(e.Error()+"\n"+e.Detail, "\n"))
 	if errors.Is(err, context.Canceled) {
