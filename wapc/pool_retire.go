@@ -24,19 +24,27 @@ func (p *Pool) release(in *instance, err error) {
 // between the look at it and the return of the instance.
 func (p *Pool) retire() {
 	p.lock()
-	var kept, gone []*instance
-	for _, in := range p.idle.list() {
-		if in.edition < p.edition.Load() {
-			in.replace = true
-			gone = append(gone, in)
-		} else {
-			kept = append(kept, in)
-		}
+	kept, gone := p.idlers(p.edition.Load())
+	for _, in := range gone {
+		in.replace = true
 	}
 	p.idle.put(kept)
 	p.counts.Replaced += uint64(len(gone))
 	p.unlock()
 	p.discard(gone...)
+}
+
+// idlers are the instances that idle, those of editions before another one apart. The
+// caller holds the lock.
+func (p *Pool) idlers(edition uint32) (kept, old []*instance) {
+	for _, in := range p.idle.list() {
+		if in.edition < edition {
+			old = append(old, in)
+		} else {
+			kept = append(kept, in)
+		}
+	}
+	return kept, old
 }
 
 // takeBack hands an instance to the call that waits longest, lets it idle, or
@@ -247,14 +255,7 @@ func (p *Pool) renewal() (in *instance, gone []*instance) {
 	if p.renewing == 0 || p.closing {
 		return nil, nil
 	}
-	var kept, old []*instance
-	for _, in := range p.idle.list() {
-		if in.edition < p.newest {
-			old = append(old, in)
-		} else {
-			kept = append(kept, in)
-		}
-	}
+	kept, old := p.idlers(p.newest)
 	have := 0
 	for _, in := range p.all {
 		if in.edition == p.newest {

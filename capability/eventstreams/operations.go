@@ -153,6 +153,7 @@ type search struct {
 
 	last    *jetstream.RawStreamMsg // the newest event that must be found
 	seen    uint64                  // sequence of the last event that was read
+	arrived uint64                  // events, from the present reader
 	results pb.StreamResults
 	size    int // of the encoded results
 	largest int // of the events
@@ -205,6 +206,7 @@ func (q *search) readOn(ctx context.Context) error {
 	if err != nil {
 		return q.explain(err)
 	}
+	q.arrived = 0
 	err = q.read(ctx, reader)
 	if ctx.Err() == nil {
 		// Where this fails, it goes when nobody has used it for a while.
@@ -241,7 +243,6 @@ func (q *search) newest(ctx context.Context) (found bool, err error) {
 
 // read takes events until there is what was asked for.
 func (q *search) read(ctx context.Context, reader jetstream.Consumer) error {
-	arrived := uint64(0) // events
 	for progress := time.Now(); ; {
 		batch := uint64(firstBatch)
 		if q.largest > 0 {
@@ -251,14 +252,14 @@ func (q *search) read(ctx context.Context, reader jetstream.Consumer) error {
 		if err != nil {
 			return q.explain(err)
 		}
-		before := arrived
-		if done, err := q.takeAll(ctx, fetched.Messages(), &arrived); done || err != nil {
+		before := q.arrived
+		if done, err := q.takeAll(ctx, fetched.Messages()); done || err != nil {
 			return err
 		}
 		if err := fetched.Error(); err != nil {
 			return q.explain(err)
 		}
-		if arrived > before {
+		if q.arrived > before {
 			progress = time.Now()
 			continue
 		}
@@ -275,17 +276,16 @@ func (q *search) read(ctx context.Context, reader jetstream.Consumer) error {
 	}
 }
 
-// takeAll takes the events of a batch, of which arrived were the reader's before, and
-// tells whether the last one was among them.
-func (q *search) takeAll(ctx context.Context, batch <-chan jetstream.Msg, arrived *uint64) (done bool, err error) {
+// takeAll takes the events of a batch, and tells whether the last one was among
+// them.
+func (q *search) takeAll(ctx context.Context, batch <-chan jetstream.Msg) (done bool, err error) {
 	for {
 		select {
 		case msg, ok := <-batch:
 			if !ok {
 				return false, nil
 			}
-			*arrived++
-			if done, err := q.take(msg, *arrived); done || err != nil {
+			if done, err := q.take(msg); done || err != nil {
 				return done, err
 			}
 		case <-ctx.Done():
@@ -294,14 +294,13 @@ func (q *search) takeAll(ctx context.Context, batch <-chan jetstream.Msg, arrive
 	}
 }
 
-// take adds an event to the results, the reader's so many-th, and tells whether it was
-// the last one.
-func (q *search) take(msg jetstream.Msg, number uint64) (done bool, err error) {
+// take adds an event to the results, and tells whether it was the last one.
+func (q *search) take(msg jetstream.Msg) (done bool, err error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return true, err
 	}
-	if meta.Sequence.Consumer != number {
+	if q.arrived++; meta.Sequence.Consumer != q.arrived {
 		return true, errLost
 	}
 	q.seen = meta.Sequence.Stream

@@ -80,20 +80,19 @@ func (a *app) doctorOptions(cmd *cobra.Command) (*doctor.Options, error) {
 			o.Mistake = err
 		}
 	}
-	if running, err := dial(cmd.Context(), p.Dir()); err == nil && running == nil {
-		o.Listen = httpserver.TryAddress // else it has the port
-	} else if running != nil {
+	switch running, err := dial(cmd.Context(), p.Dir()); {
+	case err != nil:
+		o.Mistake = err
+	case running != nil: // it has the port
 		running.Close()
+	default:
+		o.Listen = httpserver.TryAddress
 	}
 	return o, nil
 }
 
-// marks lead lines, by their status.
-var marks = map[doctor.Status]struct{ text, color string }{
-	doctor.OK:      {"ok     ", "\x1b[32m"},
-	doctor.Warning: {"warning", "\x1b[33m"},
-	doctor.Problem: {"problem", "\x1b[31m"},
-}
+// colors are those of statuses on a terminal.
+var colors = map[doctor.Status]string{doctor.OK: "\x1b[32m", doctor.Warning: "\x1b[33m", doctor.Problem: "\x1b[31m"}
 
 func (a *app) writeFindings(out io.Writer, findings []doctor.Finding) error {
 	width := 0
@@ -101,15 +100,16 @@ func (a *app) writeFindings(out io.Writer, findings []doctor.Finding) error {
 		width = max(width, len(f.Check))
 	}
 	for _, f := range findings {
-		mark := marks[f.Status].text
+		mark := fmt.Sprintf("%-7s", f.Status)
+		indent := len(mark) + 2 + width
 		if a.color(out) {
-			mark = marks[f.Status].color + mark + "\x1b[0m"
+			mark = colors[f.Status] + mark + "\x1b[0m"
 		}
 		if _, err := fmt.Fprintf(out, "%s  %-*s  %s\n", mark, width, f.Check, f.Found); err != nil {
 			return err
 		}
 		if f.Fix != "" {
-			if _, err := fmt.Fprintf(out, "%*s  -> %s\n", len(marks[f.Status].text)+2+width, "", f.Fix); err != nil {
+			if _, err := fmt.Fprintf(out, "%*s  -> %s\n", indent, "", f.Fix); err != nil {
 				return err
 			}
 		}

@@ -438,13 +438,10 @@ func TestInterruptWhileAPayloadIsRead(t *testing.T) {
 	}
 	p := waxo(t, dir, "invoke", "HandleRequest", "@pipe")
 	var writer *os.File
-	for began := time.Now(); writer == nil; time.Sleep(time.Millisecond) {
-		// It can be opened when somebody reads.
+	p.until(func() bool { // it can be opened when somebody reads
 		writer, _ = os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0)
-		if time.Since(began) > patience {
-			t.Fatal("nobody reads")
-		}
-	}
+		return writer != nil
+	}, "nobody reads")
 	defer writer.Close()
 	if status := p.stop(os.Interrupt); status != cli.ExitInterrupted {
 		t.Errorf("the status is %d", status)

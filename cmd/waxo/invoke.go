@@ -49,6 +49,9 @@ type callFailed struct {
 	Detail  string          `json:"detail"`
 }
 
+// guestOperations are the operations of the standard that guests handle, for people.
+func guestOperations() string { return strings.Join(registry.Names("", true), ", ") }
+
 // invokeFlags are the flags of waxo invoke.
 type invokeFlags struct {
 	module    string
@@ -74,7 +77,7 @@ and what they keep ends with them; with --providers manifest they are those of
 waxo.toml and the environment, with what they have, and what they bring comes in. With
 --module, all that is done with a signed module, of any project or none.
 
-OPERATION is one that guests handle: ` + strings.Join(guestOperations(""), ", ") + `. Or it is
+OPERATION is one that guests handle: ` + guestOperations() + `. Or it is
 CAPABILITY/OPERATION, which may be one of a capability of your own.
 
 PAYLOAD is the operation's message in the JSON mapping of Protocol Buffers: names in
@@ -96,7 +99,7 @@ is 1, of a mistake in the command line 2, after Ctrl-C 130.`,
 		Args: cli.Args(func(_ *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
-				return fmt.Errorf("say what the guest is to handle: %s, or CAPABILITY/OPERATION", strings.Join(guestOperations(""), ", "))
+				return fmt.Errorf("say what the guest is to handle: %s, or CAPABILITY/OPERATION", guestOperations())
 			case 1, 2:
 				return nil
 			}
@@ -167,15 +170,15 @@ func findOperation(arg string) (registry.Operation, error) {
 		case i >= 0:
 			return named[i], nil
 		case len(named) > 0:
-			return registry.Operation{}, fmt.Errorf("%s is an operation of %s, which guests call; they handle %s", arg, named[0].Capability, strings.Join(guestOperations(""), ", "))
+			return registry.Operation{}, fmt.Errorf("%s is an operation of %s, which guests call; they handle %s", arg, named[0].Capability, guestOperations())
 		}
-		return registry.Operation{}, fmt.Errorf("there is no operation %q; guests handle %s, and those of other capabilities as CAPABILITY/OPERATION", arg, strings.Join(guestOperations(""), ", "))
+		return registry.Operation{}, fmt.Errorf("there is no operation %q; guests handle %s, and those of other capabilities as CAPABILITY/OPERATION", arg, guestOperations())
 	}
 	if o, ok := registry.Lookup(id, name); ok && o.ToGuest {
 		return o, nil
 	}
 	if ofStandard := slices.ContainsFunc(registry.Operations(), func(o registry.Operation) bool { return o.Capability == id }); ofStandard {
-		names := cmp.Or(strings.Join(guestOperations(id), ", "), "none")
+		names := cmp.Or(strings.Join(registry.Names(id, true), ", "), "none")
 		return registry.Operation{}, fmt.Errorf("%s has no operation %q that guests handle; there is %s", id, name, names)
 	}
 	if err := manifest.CheckCapability(id); err != nil {
@@ -187,19 +190,6 @@ func findOperation(arg string) (registry.Operation, error) {
 	return registry.Operation{Capability: id, Name: name, ToGuest: true}, nil
 }
 
-// guestOperations are the names of the operations of a capability that guests
-// handle, or of all capabilities.
-func guestOperations(id string) []string {
-	var names []string
-	for _, o := range registry.Operations() {
-		if o.ToGuest && (id == "" || o.Capability == id) {
-			names = append(names, o.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 // readPayload makes the payload of the argument that gives it.
 func (a *app) readPayload(ctx context.Context, c *invocation, args []string) (err error) {
 	var given []byte
@@ -208,9 +198,9 @@ func (a *app) readPayload(ctx context.Context, c *invocation, args []string) (er
 		given = []byte("{}")
 	case len(args) == 0:
 	case args[0] == "-":
-		given, err = readAll(ctx, a.In)
+		given, err = readAll(ctx, func() (io.ReadCloser, error) { return io.NopCloser(a.In), nil })
 	case strings.HasPrefix(args[0], "@"):
-		given, err = readFile(ctx, args[0][1:])
+		given, err = readAll(ctx, func() (io.ReadCloser, error) { return os.Open(args[0][1:]) })
 	default:
 		given = []byte(args[0])
 	}
@@ -230,41 +220,33 @@ func (a *app) readPayload(ctx context.Context, c *invocation, args []string) (er
 // takes.
 const maxPayload = 1 << 30
 
-// readFile reads a file, which may be a pipe: ctx ends it.
-func readFile(ctx context.Context, name string) (data []byte, err error) {
-	opened := make(chan struct{})
-	go func() { // to open a pipe takes until somebody writes to it
-		defer close(opened)
-		var f *os.File
-		if f, err = os.Open(name); err == nil {
-			defer f.Close()
-			data, err = readAll(ctx, f)
-		}
-	}()
-	select {
-	case <-opened:
-		return data, err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// readAll reads to the end, or until ctx ends: to open and to read what is no file takes
+// until somebody writes to it.
+func readAll(ctx context.Context, open func() (io.ReadCloser, error)) ([]byte, error) {
+	type outcome struct {
+		data []byte
+		err  error
 	}
-}
-
-// readAll reads to the end, or until ctx ends.
-func readAll(ctx context.Context, r io.Reader) (data []byte, err error) {
-	read := make(chan struct{})
+	read := make(chan outcome, 1)
 	go func() {
-		defer close(read)
-		data, err = io.ReadAll(io.LimitReader(r, maxPayload+1))
+		r, err := open()
+		if err != nil {
+			read <- outcome{nil, err}
+			return
+		}
+		defer r.Close()
+		data, err := io.ReadAll(io.LimitReader(r, maxPayload+1))
+		read <- outcome{data, err}
 	}()
 	select {
-	case <-read:
+	case o := <-read:
+		if len(o.data) > maxPayload {
+			return nil, fmt.Errorf("it has more than %d bytes", maxPayload)
+		}
+		return o.data, o.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if len(data) > maxPayload {
-		return nil, fmt.Errorf("it has more than %d bytes", maxPayload)
-	}
-	return data, err
 }
 
 // invoke makes the call and returns the payload of the answer.

@@ -48,8 +48,8 @@ type Options struct {
 	// needs is looked for.
 	Manifest *manifest.Manifest
 
-	// Mistake is why the project's manifest cannot be read. Default: it can, or there is
-	// none.
+	// Mistake is what is wrong with the project's manifest, its environment or its waxo
+	// dev. Default: nothing.
 	Mistake error
 
 	// Binds say where the services of the project are. Default: as its manifest has it.
@@ -119,7 +119,7 @@ func (e *examination) bad(status Status, check, fix, format string, args ...any)
 func (e *examination) project() {
 	switch {
 	case e.Mistake != nil:
-		e.bad(Problem, "project", "correct "+manifest.FileName, "%v", e.Mistake)
+		e.bad(Problem, "project", "correct what it names", "%v", e.Mistake)
 		return
 	case e.Manifest == nil:
 		e.ok("project", "none here; waxo new writes one")

@@ -96,7 +96,7 @@ func TestToolchain(t *testing.T) {
 
 	w = newWorld(t, "")
 	w.opts.Mistake = errors.New("waxo.toml:1:1: nonsense")
-	w.expect("project", doctor.Problem, "waxo.toml:1:1: nonsense", "correct waxo.toml")
+	w.expect("project", doctor.Problem, "waxo.toml:1:1: nonsense", "correct what it names")
 	w.expect("toolchain", doctor.OK, "go1.", "")
 
 	custom := func(program string) *world {

@@ -1,9 +1,9 @@
 package project
 
 import (
+	"cmp"
 	"context"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/waxosuit/waxo/capability"
@@ -128,16 +128,7 @@ func (c *call) encode(id, name string, given []string, toGuest bool) (registry.O
 }
 
 func operations(id string, toGuest bool) string {
-	names := make(map[string]bool)
-	for _, o := range registry.Operations() {
-		if o.Capability == id && o.ToGuest == toGuest {
-			names[o.Name] = true
-		}
-	}
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(slices.Sorted(maps.Keys(names)), ", ")
+	return cmp.Or(strings.Join(registry.Names(id, toGuest), ", "), "none")
 }
 
 // decode writes the answer of an operation.

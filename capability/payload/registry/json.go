@@ -37,7 +37,8 @@ func marshal(m Message, w *writer) ([]byte, error) {
 // UnmarshalJSON replaces m with what data says, in the JSON mapping of proto3. As
 // that has it, names may also be in lowerCamelCase, null is a default, and
 // integers may be strings. Bytes may also be given as {"text": "..."}. A field
-// that the message does not have is an error, which names those that it has.
+// that the message does not have is an error, which names those that it has; so is
+// what is not UTF-8.
 func UnmarshalJSON(data []byte, m Message) error {
 	reflect.ValueOf(m).Elem().SetZero()
 	if !utf8.Valid(data) {

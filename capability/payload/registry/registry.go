@@ -127,6 +127,19 @@ func Named(name string) []Operation {
 	return slices.DeleteFunc(Operations(), func(o Operation) bool { return o.Name != name })
 }
 
+// Names lists the bare names of the operations of a capability, or for "" of all, in
+// one direction.
+func Names(id string, toGuest bool) []string {
+	var names []string
+	for _, o := range Operations() {
+		if o.ToGuest == toGuest && (id == "" || o.Capability == id) {
+			names = append(names, o.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // EncodeRequest makes the payload of a request of what UnmarshalJSON reads.
 func (o Operation) EncodeRequest(json []byte) ([]byte, error) {
 	m := o.Request()
