@@ -7,17 +7,23 @@ import (
 
 // release takes an instance back after a call or a start that ended with err.
 func (p *Pool) release(in *instance, err error) {
-	edition := in.edition
-	if !in.dead && in.memory.size.Load() == in.known && edition >= p.edition.Load() {
-		in.tick = p.tick.Load()
-		if p.idle.give(in) { // from here on it may be another's
-			if edition < p.edition.Load() {
-				p.retire()
-			}
-			return
-		}
+	if !in.dead && in.memory.size.Load() == in.known && in.edition >= p.edition.Load() && p.park(in) {
+		return
 	}
 	p.takeBack(in, err)
+}
+
+// park lets an instance idle, without the lock; false: it cannot be had now.
+func (p *Pool) park(in *instance) bool {
+	in.tick = p.tick.Load()
+	edition := in.edition
+	if !p.idle.give(in) { // from here on it may be another's
+		return false
+	}
+	if edition < p.edition.Load() {
+		p.retire()
+	}
+	return true
 }
 
 // retire closes the instances of old editions that idle: an edition may have become old

@@ -201,6 +201,29 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	})
 }
 
+// TestUpgradeWhileOneComesBack: an instance that was looked at before its code became
+// old, and idles after, does not stay.
+func TestUpgradeWhileOneComesBack(t *testing.T) {
+	inBubble(t, "echo", &PoolOptions{}, func(t *testing.T, p *Pool, _ *holding) {
+		if err := p.Warm(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		in, err := p.acquire(t.Context(), "echo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.upgrade()
+		synctest.Wait()
+		if !p.park(in) {
+			t.Error("it was not taken back")
+		}
+		expectEditions(t, p, 1, 0)
+		if s := p.Stats(); s.Replaced != 1 || s.Busy != 0 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
 // TestIdleTime: an instance is closed when it has idled for an IdleTimeout, and
 // at most half as long again.
 func TestIdleTime(t *testing.T) {
